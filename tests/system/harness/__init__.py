@@ -1,0 +1,1 @@
+"""Real servers, and the daemon itself, for the system tests."""
