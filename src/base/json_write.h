@@ -1,0 +1,27 @@
+/*
+ * JSON text into a buffer: used for log lines and for reports of the command
+ * line.  Strings are escaped; bytes that are not UTF-8 become U+FFFD.
+ */
+#ifndef PGRIPPLE_BASE_JSON_WRITE_H
+#define PGRIPPLE_BASE_JSON_WRITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Commas are put by the writer: before every value or key but the first of
+ * its object or array, told by the last byte in the buffer. */
+void json_write_open(struct buf *buf, char bracket); /* '{' or '[' */
+void json_write_close(struct buf *buf, char bracket); /* '}' or ']' */
+void json_write_key(struct buf *buf, const char *key);
+void json_write_string(struct buf *buf, const char *bytes, size_t n);
+void json_write_int(struct buf *buf, int64_t value);
+void json_write_bool(struct buf *buf, bool value);
+
+/* A key and its value. */
+void json_write_member(struct buf *buf, const char *key, const char *value);
+void json_write_member_int(struct buf *buf, const char *key, int64_t value);
+
+#endif
