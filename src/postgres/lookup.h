@@ -1,0 +1,37 @@
+/*
+ * Lookups: the rows that a walk must know to go on, one statement for each
+ * relation and round.
+ */
+#ifndef PGRIPPLE_POSTGRES_LOOKUP_H
+#define PGRIPPLE_POSTGRES_LOOKUP_H
+
+#include <stddef.h>
+
+#include <pgripple/walk.h>
+
+#include "base/util.h"
+#include "postgres/catalog.h"
+#include "postgres/session.h"
+
+/* The image of a found row, in the form that captures have: for
+ * pgripple_row_decode(). */
+struct lookup_row {
+	const char *image; /* JSON */
+	size_t length;
+};
+
+/* The rows are lent for the callback; there are none unless DONE.  More than
+ * max_rows rows: one row more is given, and that says so. */
+typedef void (*lookup_cb)(void *context, enum session_outcome outcome,
+    const struct lookup_row *rows, size_t n_rows,
+    const struct pgripple_error *err);
+
+/* The catalog must be that of the lookup's graph.  The lookup is borrowed for
+ * the call.  -1: not accepted (PEER, NOMEM; INPUT if the catalog knew no
+ * answer: to be escalated). */
+int lookup_submit(struct session *session, const struct pgripple_graph *graph,
+    const struct catalog *catalog, const struct pgripple_lookup *lookup,
+    size_t max_rows, lookup_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+
+#endif
