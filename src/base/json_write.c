@@ -81,8 +81,8 @@ add_special(struct buf *buf, const char *bytes, size_t n)
 	return length;
 }
 
-static void
-add_quoted(struct buf *buf, const char *bytes, size_t n)
+void
+json_write_quoted(struct buf *buf, const char *bytes, size_t n)
 {
 	size_t i = 0;
 
@@ -103,7 +103,7 @@ void
 json_write_key(struct buf *buf, const char *key)
 {
 	comma(buf);
-	add_quoted(buf, key, strlen(key));
+	json_write_quoted(buf, key, strlen(key));
 	buf_add_char(buf, ':');
 }
 
@@ -111,7 +111,7 @@ void
 json_write_string(struct buf *buf, const char *bytes, size_t n)
 {
 	comma(buf);
-	add_quoted(buf, bytes, n);
+	json_write_quoted(buf, bytes, n);
 }
 
 void

@@ -17,6 +17,8 @@ void json_write_open(struct buf *buf, char bracket); /* '{' or '[' */
 void json_write_close(struct buf *buf, char bracket); /* '}' or ']' */
 void json_write_key(struct buf *buf, const char *key);
 void json_write_string(struct buf *buf, const char *bytes, size_t n);
+/* The same without a comma, for text that is no JSON otherwise. */
+void json_write_quoted(struct buf *buf, const char *bytes, size_t n);
 void json_write_int(struct buf *buf, int64_t value);
 void json_write_bool(struct buf *buf, bool value);
 

@@ -1,6 +1,11 @@
 /*
- * The log: one line for each event, on standard error; JSON, or text for a
- * terminal.  An event has a stable dotted name, listed in docs/events.md.
+ * The log: one line for each event, on standard error; JSON with the time in
+ * UTC, or text for a terminal with the local time.  An event has a stable
+ * dotted name, listed in docs/events.md.
+ *
+ * A line that standard error does not take at once is lost and counted, and
+ * the next line that gets through says how many were ("dropped").  The program
+ * is expected to ignore SIGPIPE.
  */
 #ifndef PGRIPPLE_OBSERVE_LOG_H
 #define PGRIPPLE_OBSERVE_LOG_H
@@ -36,7 +41,7 @@ enum log_field_kind {
 	LOG_FIELD_END,
 	LOG_FIELD_STRING,
 	LOG_FIELD_INT,
-	LOG_FIELD_JSON, /* a JSON text, put in as it is */
+	LOG_FIELD_JSON, /* a JSON text, put in as it is; up to 16 kB */
 };
 
 struct log_field {
@@ -69,16 +74,21 @@ void log_configure(const struct log_options *options);
 bool log_is_on(enum log_level level);
 bool log_shows_values(void);
 
-/* Writes one line.  A string of NULL is left out.  The same event more than
- * ten times a second is held back, and the next line of it says how many were
+/* Writes one line.  A string of NULL is left out, a long one is cut at 1,000
+ * bytes; control characters are escaped.  The same event more than ten times a
+ * second is held back, and the next line of it says how many were
  * ("suppressed").  Never blocks and never fails its caller. */
 void log_fields(
     enum log_level level, const char *event, const struct log_field *fields);
 #define log_event(level, event, ...) \
 	log_fields(level, event,     \
 	    (const struct log_field[]){__VA_ARGS__, {LOG_FIELD_END, 0, 0, 0}})
+/* An event that has no fields. */
+#define log_plain(level, event)  \
+	log_fields(level, event, \
+	    (const struct log_field[]){{LOG_FIELD_END, 0, 0, 0}})
 
-/* An error's text and hint, and where it stands. */
+/* An error's text ("error"), hint ("hint") and place ("at"). */
 void log_error(
     enum log_level level, const char *event, const struct pgripple_error *err);
 /* The same, with one field that says about what. */

@@ -1,0 +1,214 @@
+/*
+ * The log: which events are written, and how often.
+ */
+#include "observe/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "observe/log_line.h"
+#include "observe/log_sink.h"
+
+#define RATE_LINES 10 /* of one event ... */
+#define RATE_US 1000000 /* ... in this time */
+#define MAX_RATES 1000 /* events; their names are constants, so never reached \
+			*/
+#define KEEP_BYTES ((size_t)64 * 1024)
+
+/* How often an event came lately. */
+struct rate {
+	int64_t since_us; /* monotonic */
+	int n_lines;
+	uint64_t suppressed;
+	char event[]; /* the key of its entry */
+};
+
+static struct {
+	struct log_options options;
+	bool is_open;
+	bool is_text;
+	bool colour;
+	uint64_t dropped;
+	struct map rates; /* event -> struct rate */
+	struct buf line; /* kept from line to line */
+} state = {.options = {LOG_LEVEL_INFO, LOG_FORMAT_AUTO, true}};
+
+const char *
+log_level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_INFO:
+		return "info";
+	case LOG_LEVEL_DEBUG:
+		return "debug";
+	}
+	return "unknown";
+}
+
+/* https://no-color.org: set and not empty, whatever its value. */
+static bool
+is_colour_wanted(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return no_color == NULL || *no_color == '\0';
+}
+
+void
+log_configure(const struct log_options *options)
+{
+	bool terminal = isatty(STDERR_FILENO) != 0;
+
+	state.options = *options;
+	state.is_text = options->format == LOG_FORMAT_TEXT ||
+			(options->format == LOG_FORMAT_AUTO && terminal);
+	state.colour = state.is_text && terminal && is_colour_wanted();
+	state.is_open = true;
+	log_sink_open();
+}
+
+bool
+log_is_on(enum log_level level)
+{
+	return level <= state.options.level;
+}
+
+bool
+log_shows_values(void)
+{
+	return state.options.values;
+}
+
+/* NULL when out of memory: the event is not limited then. */
+static struct rate *
+find_rate(const char *event)
+{
+	size_t length = strlen(event);
+	struct rate *rate = map_get(&state.rates, event, length);
+	void **place;
+
+	if (rate != NULL || state.rates.n_entries >= MAX_RATES)
+		return rate;
+	rate = calloc(1, sizeof(*rate) + length + 1);
+	if (rate == NULL)
+		return NULL;
+	memcpy(rate->event, event, length);
+	place = map_put(&state.rates, rate->event, length);
+	if (place == NULL) {
+		free(rate);
+		return NULL;
+	}
+	*place = rate;
+	return rate;
+}
+
+static bool
+admit(struct rate *rate)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (rate->n_lines == 0 || now_us - rate->since_us >= RATE_US) {
+		rate->since_us = now_us;
+		rate->n_lines = 0;
+	}
+	if (rate->n_lines == RATE_LINES) {
+		rate->suppressed++;
+		return false;
+	}
+	rate->n_lines++;
+	return true;
+}
+
+/* False if the line is lost. */
+static bool
+write_line(const struct log_line *line)
+{
+	bool written;
+
+	if (!state.is_open) {
+		struct log_options options = state.options;
+
+		log_configure(&options);
+	}
+	buf_reset(&state.line);
+	if (state.is_text)
+		log_line_print_text(&state.line, line, state.colour);
+	else
+		log_line_print_json(&state.line, line);
+	written = !state.line.failed &&
+		  log_sink_write(state.line.bytes, state.line.n);
+	state.dropped = written ? 0 : state.dropped + 1;
+	if (state.line.capacity > KEEP_BYTES)
+		buf_done(&state.line);
+	return written;
+}
+
+void
+log_unlimited(
+    enum log_level level, const char *event, const struct log_field *fields)
+{
+	if (!log_is_on(level))
+		return;
+	/* A lost line is counted, and that is all that can be done. */
+	(void)write_line(&(struct log_line){.wall_us = clock_wall_us(),
+	    .level = level,
+	    .event = event,
+	    .fields = fields,
+	    .dropped = state.dropped});
+}
+
+void
+log_fields(
+    enum log_level level, const char *event, const struct log_field *fields)
+{
+	struct rate *rate;
+
+	if (!log_is_on(level))
+		return;
+	rate = find_rate(event);
+	if (rate == NULL) {
+		log_unlimited(level, event, fields);
+		return;
+	}
+	if (!admit(rate))
+		return;
+	if (write_line(&(struct log_line){.wall_us = clock_wall_us(),
+		.level = level,
+		.event = event,
+		.fields = fields,
+		.suppressed = rate->suppressed,
+		.dropped = state.dropped}))
+		rate->suppressed = 0;
+}
+
+void
+log_error_of(enum log_level level, const char *event, const char *name,
+    const char *value, const struct pgripple_error *err)
+{
+	const struct pgripple_position *at = &err->at;
+	char place[512];
+
+	if (at->file != NULL && at->line > 0)
+		(void)snprintf(place, sizeof(place), "%s:%d:%d", at->file,
+		    at->line, at->column);
+	log_event(level, event, log_string(name, value),
+	    log_string("error", err->text),
+	    log_string("hint", err->hint[0] == '\0' ? NULL : err->hint),
+	    log_string(
+		"at", at->file != NULL && at->line > 0 ? place : at->file));
+}
+
+void
+log_error(
+    enum log_level level, const char *event, const struct pgripple_error *err)
+{
+	log_error_of(level, event, "", NULL, err);
+}
