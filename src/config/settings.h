@@ -1,0 +1,81 @@
+/*
+ * The operator's settings: pgripple.yaml.  One table in settings.c has every
+ * key with type, range, default and help; docs/settings.md is checked against
+ * it.
+ */
+#ifndef PGRIPPLE_CONFIG_SETTINGS_H
+#define PGRIPPLE_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+enum notify_mode {
+	NOTIFY_MODE_ADAPTIVE, /* accepted later; refused by this version */
+	NOTIFY_MODE_ALWAYS,
+	NOTIFY_MODE_NEVER,
+};
+
+const char *notify_mode_name(enum notify_mode mode);
+
+/* Times are in milliseconds. */
+struct settings {
+	const char *file; /* as given by the user */
+	const char *graph; /* path; relative ones start at the settings file */
+
+	struct {
+		const char *conninfo;
+		const char *schema;
+		enum notify_mode notify;
+		int64_t poll_interval_ms;
+		int64_t connect_timeout_ms;
+		int64_t statement_timeout_ms;
+		int64_t heartbeat_ms;
+	} postgres;
+
+	struct {
+		const char *url;
+		int64_t connect_timeout_ms;
+		int64_t command_timeout_ms;
+	} redis;
+
+	struct {
+		int64_t batch_rows;
+		int64_t batch_bytes;
+		int64_t touched_rows;
+		int64_t lookup_rows;
+		int64_t bulk_rows;
+		int64_t rejected_rows;
+	} limits;
+
+	struct {
+		int64_t scan_count; /* keys looked at in one step */
+		int64_t scan_pause_ms; /* between two steps */
+	} tasks;
+
+	struct {
+		const char *level; /* error, warning, info, debug */
+		const char *format; /* auto, json, text */
+		bool values;
+		int64_t changes_per_second; /* lines; above it a summary */
+	} log;
+
+	int64_t retry_max_ms; /* bound of the pause between attempts */
+	int64_t drain_timeout_ms; /* at SIGTERM */
+
+	struct arena *arena; /* owns the strings */
+};
+
+/* Reads the file; every fault is added to *errors.  0, or -1 when errors were
+ * added. */
+int settings_load(const char *path, struct pgripple_errors *errors,
+    struct settings **ret_settings) MUST_CHECK;
+void settings_free(struct settings *settings);
+
+/* Appends every key as a Markdown table: path, type, default, whether a reload
+ * takes it over, help.  docs/settings.md holds it. */
+struct buf;
+void settings_print_reference(struct buf *buf);
+
+#endif

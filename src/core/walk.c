@@ -1,0 +1,408 @@
+/*
+ * The walk over the relation graph.
+ *
+ * Touched rows form a list in order of arrival; "pending" is the first that
+ * was not expanded yet, so that the walk is breadth-first.  What it remembers
+ * of a row is its model, the values that matter, and whether it may pass on:
+ * a row that comes again with other values, or with more right to pass on, is
+ * another touch.  (To remember rows by primary key alone misses the old image
+ * of a row that a relation matches by another column.)
+ */
+#include "core/walk_private.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "core/condition.h"
+
+struct pgripple_walk *
+pgripple_walk_new(
+    const struct pgripple_graph *graph, const struct pgripple_limits *limits)
+{
+	struct pgripple_walk *walk = calloc(1, sizeof(*walk));
+
+	if (walk == NULL)
+		return NULL;
+	walk->graph = graph;
+	walk->limits = *limits;
+	walk->arena = arena_new();
+	if (walk->arena != NULL) {
+		walk->by_relation = arena_array(walk->arena, graph->n_relations,
+		    sizeof(*walk->by_relation));
+		walk->round = arena_array(
+		    walk->arena, graph->n_relations, sizeof(*walk->round));
+	}
+	if (walk->by_relation == NULL || walk->round == NULL) {
+		pgripple_walk_free(walk);
+		return NULL;
+	}
+	walk->last = &walk->first;
+	walk->pending = &walk->first;
+	return walk;
+}
+
+void
+pgripple_walk_free(struct pgripple_walk *walk)
+{
+	if (walk == NULL)
+		return;
+	for (size_t i = 0;
+	     walk->by_relation != NULL && i < walk->graph->n_relations; i++)
+		if (walk->by_relation[i] != NULL)
+			map_done(&walk->by_relation[i]->by_key);
+	map_done(&walk->seen);
+	buf_done(&walk->scratch);
+	free(walk->roots);
+	arena_free(walk->arena);
+	free(walk);
+}
+
+struct arena *
+pgripple_walk_arena(struct pgripple_walk *walk)
+{
+	return walk->arena;
+}
+
+/* Identities. */
+
+void
+walk_add_value(struct buf *identity, const struct pgripple_value *value)
+{
+	uint32_t head = value->kind == PGRIPPLE_VALUE_TEXT
+			    ? value->length
+			    : UINT32_MAX - (uint32_t)value->kind;
+
+	buf_add(identity, (const char *)&head, sizeof(head));
+	if (value->kind == PGRIPPLE_VALUE_TEXT)
+		buf_add(identity, value->text, value->length);
+}
+
+static const struct pgripple_columns *
+needed_columns(const struct pgripple_touch *touch)
+{
+	if (touch->own != NULL)
+		return &touch->model->needed_to_own;
+	return touch->may_pass ? &touch->model->needed_to_pass
+			       : &touch->model->needed_to_stop;
+}
+
+/* What makes two touches the same: also the operation and the changed columns
+ * of a row's own change, since conditions look at them. */
+static void
+identify(struct buf *identity, const struct pgripple_touch *touch)
+{
+	const struct pgripple_columns *needed = needed_columns(touch);
+	struct {
+		uint32_t model;
+		uint8_t whole, may_pass, own, op, has_changed, unused[3];
+		struct pgripple_columns changed;
+	} head;
+
+	memset(&head, 0, sizeof(head));
+	head.model = (uint32_t)touch->model->index;
+	head.whole = touch->whole;
+	head.may_pass = touch->may_pass;
+	head.own = touch->own != NULL;
+	if (touch->own != NULL && !touch->whole) {
+		head.op = (uint8_t)touch->own->op;
+		head.has_changed = touch->own->has_changed;
+		head.changed = touch->own->changed;
+	}
+	buf_reset(identity);
+	buf_add(identity, (const char *)&head, sizeof(head));
+	if (touch->whole)
+		return;
+	for (size_t i = 0; i < touch->model->table->n_columns; i++)
+		if (pgripple_columns_has(needed, i))
+			walk_add_value(identity, &touch->values[i]);
+}
+
+/* Finds the identity in the scratch buffer, or makes a place for it. */
+void **
+walk_remember(struct pgripple_walk *walk, struct map *map)
+{
+	void *known = map_get(map, walk->scratch.bytes, walk->scratch.n);
+	const char *copy = walk->scratch.bytes;
+
+	if (walk->scratch.failed)
+		return NULL;
+	if (known == NULL)
+		copy = arena_copy(walk->arena, copy, walk->scratch.n);
+	return copy == NULL ? NULL : map_put(map, copy, walk->scratch.n);
+}
+
+/* Touches. */
+
+static struct pgripple_touch *
+find(struct pgripple_walk *walk, struct pgripple_touch like)
+{
+	identify(&walk->scratch, &like);
+	if (walk->scratch.failed)
+		return NULL;
+	return map_get(&walk->seen, walk->scratch.bytes, walk->scratch.n);
+}
+
+/* A touch that already does all that this one would: one that may pass on for
+ * one that may not, the whole model for a dependent row of it. */
+static struct pgripple_touch *
+find_stronger(struct pgripple_walk *walk, const struct pgripple_touch *wanted)
+{
+	struct pgripple_touch like = *wanted;
+	struct pgripple_touch *found = NULL;
+
+	if (wanted->own != NULL || walk->n_whole == 0)
+		return NULL;
+	if (!wanted->may_pass) {
+		like.may_pass = true;
+		found = wanted->whole ? find(walk, like) : NULL;
+	}
+	if (found == NULL && !wanted->whole) {
+		like.whole = true;
+		found = find(walk, like);
+		if (found == NULL && like.may_pass != wanted->may_pass) {
+			like.may_pass = wanted->may_pass;
+			found = find(walk, like);
+		}
+	}
+	return found;
+}
+
+/* The touch that was asked for, or a stronger one, or a new one; NULL when
+ * out of memory. */
+struct pgripple_touch *
+walk_add_touch(struct pgripple_walk *walk, struct pgripple_touch wanted)
+{
+	struct pgripple_touch *touch;
+	void **place;
+
+	if (!wanted.whole && wanted.own == NULL &&
+	    walk->n_touches >= walk->limits.touched_rows) {
+		walk->n_escalations++;
+		wanted.whole = true;
+		wanted.values = NULL;
+	}
+	touch = find_stronger(walk, &wanted);
+	if (touch != NULL)
+		return touch;
+	identify(&walk->scratch, &wanted);
+	place = walk_remember(walk, &walk->seen);
+	if (place == NULL)
+		return NULL;
+	if (*place != NULL)
+		return *place;
+	touch = arena_alloc(walk->arena, sizeof(*touch));
+	if (touch == NULL)
+		return NULL;
+	*touch = wanted;
+	*place = touch;
+	*walk->last = touch;
+	walk->last = &touch->next;
+	walk->n_touches++;
+	walk->n_whole += touch->whole;
+	return touch;
+}
+
+int
+walk_nomem(struct pgripple_walk *walk, struct pgripple_error *err)
+{
+	walk->nomem = true;
+	return pgripple_error_nomem(err);
+}
+
+/* Remembers that one touch led to another. */
+int
+walk_arrive(struct pgripple_walk *walk, struct pgripple_arrival **list,
+    const struct pgripple_relation *relation, struct pgripple_touch *touch)
+{
+	struct pgripple_arrival *arrival;
+
+	if (touch == NULL)
+		return -1;
+	if (*list != NULL && (*list)->touch == touch &&
+	    (*list)->relation == relation)
+		return 0;
+	arrival = arena_alloc(walk->arena, sizeof(*arrival));
+	if (arrival == NULL)
+		return -1;
+	arrival->relation = relation;
+	arrival->touch = touch;
+	arrival->next = *list;
+	*list = arrival;
+	return 0;
+}
+
+int
+walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
+    const struct pgripple_relation *relation,
+    const struct pgripple_value *values)
+{
+	struct pgripple_touch wanted = {
+	    .model = relation->to,
+	    .values = values,
+	    .whole = values == NULL,
+	    .may_pass = relation->transitive,
+	};
+
+	return walk_arrive(
+	    walk, &from->onward, relation, walk_add_touch(walk, wanted));
+}
+
+/* Changes. */
+
+static int
+add_root(struct pgripple_walk *walk, const struct pgripple_change *change,
+    const struct pgripple_model *model, const struct pgripple_value *values)
+{
+	struct pgripple_touch wanted = {
+	    .model = model,
+	    .own = change,
+	    .values = values,
+	    .whole = values == NULL,
+	    .may_pass = true,
+	};
+
+	return walk_arrive(walk, &walk->roots[walk->n_changes - 1], NULL,
+	    walk_add_touch(walk, wanted));
+}
+
+static int
+add_roots(struct pgripple_walk *walk, const struct pgripple_change *change,
+    const struct pgripple_model *model)
+{
+	if (change->whole)
+		return add_root(walk, change, model, NULL);
+	for (size_t i = 0; i < change->n_old; i++)
+		if (add_root(walk, change, model, change->old_rows[i].values) <
+		    0)
+			return -1;
+	for (size_t i = 0; i < change->n_new; i++)
+		if (add_root(walk, change, model, change->new_rows[i].values) <
+		    0)
+			return -1;
+	return 0;
+}
+
+int
+pgripple_walk_add(struct pgripple_walk *walk,
+    const struct pgripple_change *change, struct pgripple_error *err)
+{
+	if (walk->n_changes == walk->roots_capacity) {
+		size_t capacity = 2 * walk->roots_capacity + 64;
+		struct pgripple_arrival **roots =
+		    reallocarray(walk->roots, capacity, sizeof(*walk->roots));
+
+		if (roots == NULL)
+			return walk_nomem(walk, err);
+		walk->roots = roots;
+		walk->roots_capacity = capacity;
+	}
+	walk->roots[walk->n_changes++] = NULL;
+	for (size_t i = 0; i < change->table->n_models; i++)
+		if (add_roots(walk, change, change->table->models[i]) < 0)
+			return walk_nomem(walk, err);
+	return 0;
+}
+
+/* Expansion. */
+
+enum key_outcome {
+	KEY_KNOWN,
+	KEY_NULL,
+	KEY_UNKNOWN,
+};
+
+static enum key_outcome
+read_key(const struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, struct pgripple_value *ret_key)
+{
+	enum key_outcome outcome = KEY_KNOWN;
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		ret_key[i] = touch->values[relation->from_columns[i]];
+		if (ret_key[i].kind == PGRIPPLE_VALUE_NULL)
+			return KEY_NULL;
+		if (ret_key[i].kind == PGRIPPLE_VALUE_UNKNOWN)
+			outcome = KEY_UNKNOWN;
+	}
+	return outcome;
+}
+
+/* The dependent row as far as the key tells it, which is far enough. */
+static int
+reach_directly(struct pgripple_walk *walk, struct pgripple_touch *from,
+    const struct pgripple_relation *relation, const struct pgripple_value *key)
+{
+	struct pgripple_value *values = arena_array(
+	    walk->arena, relation->to->table->n_columns, sizeof(*values));
+
+	if (values == NULL)
+		return -1;
+	for (size_t i = 0; i < relation->n_columns; i++)
+		values[relation->to_columns[i]] = key[i];
+	return walk_reach(walk, from, relation, values);
+}
+
+static int
+follow(struct pgripple_walk *walk, struct pgripple_touch *touch,
+    const struct pgripple_relation *relation)
+{
+	struct pgripple_value key[PGRIPPLE_MAX_MATCH];
+
+	if (!relation->enabled || !condition_holds(&relation->condition, touch))
+		return 0;
+	if (touch->whole)
+		return walk_reach(walk, touch, relation, NULL);
+	switch (read_key(touch, relation, key)) {
+	case KEY_NULL:
+		return 0;
+	case KEY_UNKNOWN:
+		walk->n_escalations++;
+		return walk_reach(walk, touch, relation, NULL);
+	case KEY_KNOWN:
+		break;
+	}
+	return relation->direct ? reach_directly(walk, touch, relation, key)
+				: walk_want(walk, touch, relation, key);
+}
+
+int
+pgripple_walk_step(struct pgripple_walk *walk, struct pgripple_error *err)
+{
+	if (walk->nomem)
+		return pgripple_error_nomem(err);
+	walk_end_round(walk);
+	do {
+		struct pgripple_touch *touch;
+
+		while ((touch = *walk->pending) != NULL) {
+			walk->pending = &touch->next;
+			if (!touch->may_pass)
+				continue;
+			for (size_t i = 0; i < touch->model->n_out; i++)
+				if (follow(walk, touch, touch->model->out[i]) <
+				    0)
+					return walk_nomem(walk, err);
+		}
+		if (walk_drop_overflown(walk, err) < 0)
+			return -1;
+	} while (*walk->pending != NULL);
+	return walk->n_round > 0 ? PGRIPPLE_WALK_LOOKUPS : PGRIPPLE_WALK_DONE;
+}
+
+const struct pgripple_touch *
+pgripple_walk_touches(const struct pgripple_walk *walk)
+{
+	return walk->first;
+}
+
+size_t
+pgripple_walk_n_touches(const struct pgripple_walk *walk)
+{
+	return walk->n_touches;
+}
+
+size_t
+pgripple_walk_n_escalations(const struct pgripple_walk *walk)
+{
+	return walk->n_escalations;
+}

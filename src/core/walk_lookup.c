@@ -1,0 +1,240 @@
+/*
+ * The lookups of a walk.
+ *
+ * A relation whose target cannot be told from the values at hand collects keys
+ * for its lookup.  Answers are kept by key, so that a row which comes to the
+ * same key in a later round gets them without asking again.
+ */
+#include "core/walk_private.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+
+static struct lookup_state *
+lookup_state(
+    struct pgripple_walk *walk, const struct pgripple_relation *relation)
+{
+	struct lookup_state **state = &walk->by_relation[relation->index];
+	const struct pgripple_columns *needed =
+	    relation->transitive ? &relation->to->needed_to_pass
+				 : &relation->to->needed_to_stop;
+
+	if (*state != NULL)
+		return *state;
+	*state = arena_alloc(walk->arena, sizeof(**state));
+	if (*state == NULL)
+		return NULL;
+	(*state)->lookup.relation = relation;
+	(*state)->lookup.wanted = *needed;
+	/* Which of the keys a row answers is told by its own columns. */
+	for (size_t i = 0; i < relation->n_columns; i++)
+		pgripple_columns_add(
+		    &(*state)->lookup.wanted, relation->to_columns[i]);
+	return *state;
+}
+
+static struct link *
+add_link(struct pgripple_walk *walk, struct link **list,
+    struct pgripple_touch *touch)
+{
+	struct link *link = arena_alloc(walk->arena, sizeof(*link));
+
+	if (link != NULL) {
+		link->touch = touch;
+		link->next = *list;
+		*list = link;
+	}
+	return link;
+}
+
+/* Room for one more key of this round.  What is outgrown stays in the arena,
+ * a fraction of it all. */
+static int
+grow_round(struct pgripple_walk *walk, struct lookup_state *state)
+{
+	size_t n = state->lookup.relation->n_columns;
+	size_t capacity = 4 * state->capacity + 16;
+	struct pgripple_value *keys;
+	struct lookup_key **round;
+
+	if (state->lookup.n_keys < state->capacity)
+		return 0;
+	keys = arena_array(walk->arena, capacity * n, sizeof(*keys));
+	round = arena_array(walk->arena, capacity, sizeof(struct lookup_key *));
+	if (keys == NULL || round == NULL)
+		return -1;
+	if (state->lookup.n_keys > 0) {
+		memcpy(keys, state->keys,
+		    state->lookup.n_keys * n * sizeof(*keys));
+		memcpy(round, state->round,
+		    state->lookup.n_keys * sizeof(struct lookup_key *));
+	}
+	state->keys = keys;
+	state->round = round;
+	state->capacity = capacity;
+	state->lookup.keys = keys;
+	return 0;
+}
+
+static int
+ask(struct pgripple_walk *walk, struct lookup_state *state,
+    struct lookup_key *key, const struct pgripple_value *values)
+{
+	const struct pgripple_relation *relation = state->lookup.relation;
+	size_t n = relation->n_columns;
+
+	if (state->lookup.n_keys >= walk->limits.lookup_keys)
+		state->overflow = true;
+	if (state->lookup.n_keys == 0)
+		walk->round[walk->n_round++] = state;
+	if (grow_round(walk, state) < 0)
+		return -1;
+	memcpy(&state->keys[state->lookup.n_keys * n], values,
+	    n * sizeof(*values));
+	state->round[state->lookup.n_keys++] = key;
+	return 0;
+}
+
+/* The row waits for the answers to its key, or gets those known already. */
+int
+walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
+    const struct pgripple_relation *relation,
+    const struct pgripple_value *values)
+{
+	struct lookup_state *state = lookup_state(walk, relation);
+	struct lookup_key *key;
+	void **place;
+
+	if (state == NULL)
+		return -1;
+	if (state->overflow)
+		return walk_reach(walk, from, relation, NULL);
+	buf_reset(&walk->scratch);
+	for (size_t i = 0; i < relation->n_columns; i++)
+		walk_add_value(&walk->scratch, &values[i]);
+	place = walk_remember(walk, &state->by_key);
+	if (place == NULL)
+		return -1;
+	if (*place == NULL) {
+		*place = key = arena_alloc(walk->arena, sizeof(*key));
+		if (key == NULL || ask(walk, state, key, values) < 0)
+			return -1;
+	}
+	key = *place;
+	for (struct link *answer = key->answers; answer != NULL;
+	     answer = answer->next)
+		if (walk_arrive(walk, &from->onward, relation, answer->touch) <
+		    0)
+			return -1;
+	return add_link(walk, &key->parents, from) == NULL ? -1 : 0;
+}
+
+size_t
+pgripple_walk_n_lookups(const struct pgripple_walk *walk)
+{
+	return walk->n_round;
+}
+
+const struct pgripple_lookup *
+pgripple_walk_lookup(const struct pgripple_walk *walk, size_t lookup)
+{
+	return &walk->round[lookup]->lookup;
+}
+
+/* The key that a row answers.  Where equal values may be spelled differently
+ * (numeric) it may not be found by text; the row is then told as coming from
+ * the first key of the round. */
+static struct lookup_key *
+answered_key(struct pgripple_walk *walk, struct lookup_state *state,
+    const struct pgripple_value *values)
+{
+	const struct pgripple_relation *relation = state->lookup.relation;
+	struct lookup_key *key;
+
+	buf_reset(&walk->scratch);
+	for (size_t i = 0; i < relation->n_columns; i++)
+		walk_add_value(
+		    &walk->scratch, &values[relation->to_columns[i]]);
+	if (walk->scratch.failed)
+		return NULL;
+	key = map_get(&state->by_key, walk->scratch.bytes, walk->scratch.n);
+	return key != NULL ? key : state->round[0];
+}
+
+int
+pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
+    const struct pgripple_row *row, struct pgripple_error *err)
+{
+	struct lookup_state *state = walk->round[lookup];
+	const struct pgripple_relation *relation = state->lookup.relation;
+	struct pgripple_touch wanted = {
+	    .model = relation->to,
+	    .values = row->values,
+	    .may_pass = relation->transitive,
+	};
+	struct pgripple_touch *touch;
+	struct lookup_key *key;
+
+	if (state->overflow)
+		return 0;
+	if (++state->n_rows > walk->limits.lookup_rows)
+		return pgripple_walk_escalate(walk, lookup, err);
+	key = answered_key(walk, state, row->values);
+	touch = walk_add_touch(walk, wanted);
+	if (key == NULL || touch == NULL ||
+	    add_link(walk, &key->answers, touch) == NULL)
+		return walk_nomem(walk, err);
+	for (struct link *parent = key->parents; parent != NULL;
+	     parent = parent->next)
+		if (walk_arrive(walk, &parent->touch->onward, relation, touch) <
+		    0)
+			return walk_nomem(walk, err);
+	return 0;
+}
+
+int
+pgripple_walk_escalate(
+    struct pgripple_walk *walk, size_t lookup, struct pgripple_error *err)
+{
+	struct lookup_state *state = walk->round[lookup];
+
+	state->overflow = true;
+	walk->n_escalations++;
+	for (size_t i = 0; i < state->lookup.n_keys; i++)
+		for (struct link *parent = state->round[i]->parents;
+		     parent != NULL; parent = parent->next)
+			if (walk_reach(walk, parent->touch,
+				state->lookup.relation, NULL) < 0)
+				return walk_nomem(walk, err);
+	return 0;
+}
+
+void
+walk_end_round(struct pgripple_walk *walk)
+{
+	for (size_t i = 0; i < walk->n_round; i++) {
+		walk->round[i]->lookup.n_keys = 0;
+		walk->round[i]->n_rows = 0;
+	}
+	walk->n_round = 0;
+}
+
+/* Lookups that have more keys than one may have are not asked. */
+int
+walk_drop_overflown(struct pgripple_walk *walk, struct pgripple_error *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < walk->n_round; i++) {
+		if (!walk->round[i]->overflow) {
+			walk->round[n++] = walk->round[i];
+			continue;
+		}
+		if (pgripple_walk_escalate(walk, i, err) < 0)
+			return -1;
+		walk->round[i]->lookup.n_keys = 0;
+	}
+	walk->n_round = n;
+	return 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * The inside of a walk, shared by walk.c (touches, expansion), walk_lookup.c
+ * and walk_report.c.
+ */
+#ifndef PGRIPPLE_CORE_WALK_PRIVATE_H
+#define PGRIPPLE_CORE_WALK_PRIVATE_H
+
+#include <pgripple/walk.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/util.h"
+
+/* A touched row that waits for a key's answers, or an answer to it. */
+struct link {
+	struct pgripple_touch *touch;
+	struct link *next;
+};
+
+struct lookup_key {
+	struct link *parents;
+	struct link *answers;
+};
+
+/* The lookup of one relation, and what it answered in earlier rounds. */
+struct lookup_state {
+	struct pgripple_lookup lookup;
+	struct pgripple_value *keys; /* of this round: lookup.keys */
+	size_t capacity;
+	size_t n_rows; /* answers to this round */
+	bool overflow; /* past a limit: the model is touched as a whole */
+	struct map by_key;
+	struct lookup_key **round; /* same order as keys */
+};
+
+struct pgripple_walk {
+	const struct pgripple_graph *graph;
+	struct pgripple_limits limits;
+	struct arena *arena;
+	struct map seen;
+	struct buf scratch; /* the identity of a touch or key */
+	struct pgripple_touch *first;
+	struct pgripple_touch **last;
+	struct pgripple_touch **pending;
+	size_t n_touches;
+	size_t n_whole; /* of them, whole models */
+	size_t n_escalations;
+	struct pgripple_arrival **roots; /* by change */
+	size_t n_changes;
+	size_t roots_capacity;
+	struct lookup_state **by_relation; /* made when first needed */
+	struct lookup_state **round; /* those with keys to look up */
+	size_t n_round;
+	uint32_t last_mark;
+	bool nomem; /* sticky: what was walked so far is not complete */
+};
+
+/* "out of memory", remembered: the walk cannot go on. */
+int walk_nomem(struct pgripple_walk *walk, struct pgripple_error *err);
+
+/* Appends a value so that different values give different bytes. */
+void walk_add_value(struct buf *identity, const struct pgripple_value *value);
+/* Finds the identity in the scratch buffer, or makes a place for it; NULL when
+ * out of memory. */
+void **walk_remember(struct pgripple_walk *walk, struct map *map);
+
+/* Remembers that one touch led to another; touch may be NULL: out of memory.
+ * -1: out of memory. */
+int walk_arrive(struct pgripple_walk *walk, struct pgripple_arrival **list,
+    const struct pgripple_relation *relation, struct pgripple_touch *touch);
+/* The touch that was asked for, or one that does as much and more, or a new
+ * one; NULL when out of memory. */
+struct pgripple_touch *walk_add_touch(
+    struct pgripple_walk *walk, struct pgripple_touch wanted);
+/* A row of relation->to was reached; values NULL: all of them. */
+int walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
+    const struct pgripple_relation *relation,
+    const struct pgripple_value *values);
+
+/* The row waits for the answers to its key, or gets those known already. */
+int walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
+    const struct pgripple_relation *relation,
+    const struct pgripple_value *values);
+/* Lookups that have more keys than one may have are not asked: their models
+ * are touched as a whole. */
+int walk_drop_overflown(struct pgripple_walk *walk, struct pgripple_error *err);
+void walk_end_round(struct pgripple_walk *walk);
+
+#endif
