@@ -1,0 +1,60 @@
+/*
+ * The options of all commands: one table, one parser.
+ */
+#ifndef PGRIPPLE_CLI_OPTIONS_H
+#define PGRIPPLE_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+enum option_id {
+	OPTION_CONFIG,
+	OPTION_CONNINFO,
+	OPTION_OFFLINE,
+	OPTION_TIMEOUT,
+	OPTION_YES,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+/* In a set of options. */
+#define OPTION(id) (1u << OPTION_##id)
+
+struct option_info {
+	enum option_id id;
+	char letter; /* 0: none */
+	const char *name;
+	const char *argument; /* what it is called in the help; NULL: none */
+	const char *help; /* one line, or several of at most 48 bytes */
+};
+
+struct options {
+	const char *config; /* the settings file */
+	char *conninfo; /* NULL: that of the settings */
+	int64_t timeout_ms;
+	unsigned given; /* a set */
+	const char *command; /* NULL: none */
+	const char *excess; /* a word after the command; NULL: none */
+};
+
+extern const struct option_info option_table[];
+extern const size_t n_options;
+
+/* Reads all of argv; options may stand before and after the command.  The
+ * value of --conninfo, which may hold a password, is copied and then wiped
+ * from argv: others see that in the process list.  The rest of *ret_options
+ * borrows from argv.  -1: CONFIG, NOMEM. */
+int options_parse(int argc, char **argv, struct options *ret_options,
+    struct pgripple_error *err) MUST_CHECK;
+void options_done(struct options *options);
+
+static inline bool
+options_has(const struct options *options, enum option_id id)
+{
+	return options->given >> id & 1;
+}
+
+#endif
