@@ -65,10 +65,10 @@ end_literal(struct parser *parser)
 {
 	struct template_part *part;
 
-	if (parser->literal.n == 0)
-		return 0;
 	if (parser->literal.failed)
 		return pgripple_error_nomem(parser->err);
+	if (parser->literal.n == 0)
+		return 0;
 	part = add_part(parser, parser->literal.bytes, parser->literal.n);
 	if (part == NULL)
 		return pgripple_error_nomem(parser->err);
@@ -99,32 +99,58 @@ parse_filter(struct parser *parser, const char *name, size_t length,
 	    "Known filters are \"lower\" and \"upper\".");
 }
 
-/* The column's name: bare letters, digits and underscores, or anything in
- * double quotes, with a doubled quote for a quote. */
+/* Letters, digits and underscores. */
+static int
+parse_bare_name(struct parser *parser, struct buf *name)
+{
+	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789_";
+	const char *start = parser->at;
+
+	parser->at += strspn(parser->at, bare);
+	buf_add(name, start, (size_t)(parser->at - start));
+	if (*parser->at != '\0' && strchr("|{}\"", *parser->at) == NULL)
+		return fail_at(parser, parser->at,
+		    "has a name that needs double quotes",
+		    "Write a column with other characters than letters, digits "
+		    "and underscores as {\"a name\"}, and no spaces in the "
+		    "braces.");
+	return 0;
+}
+
+/* Anything, with a doubled quote for a quote. */
+static int
+parse_quoted_name(struct parser *parser, struct buf *name)
+{
+	const char *start = parser->at;
+
+	for (parser->at++;; parser->at++) {
+		if (*parser->at == '\0')
+			return fail_at(parser, start,
+			    "has a quoted name without end",
+			    "Close it with a double quote.");
+		if (*parser->at == '"' && *++parser->at != '"')
+			return 0;
+		buf_add_char(name, *parser->at);
+	}
+}
+
 static int
 parse_name(struct parser *parser, struct buf *name)
 {
 	const char *start = parser->at;
 
-	if (*parser->at != '"') {
-		parser->at += strcspn(parser->at, "|{}\"");
-		buf_add(name, start, (size_t)(parser->at - start));
-	} else {
-		for (parser->at++;; parser->at++) {
-			if (*parser->at == '\0')
-				return fail_at(parser, start,
-				    "has a quoted name without end",
-				    "Close it with a double quote.");
-			if (*parser->at == '"' && *++parser->at != '"')
-				break;
-			buf_add_char(name, *parser->at);
-		}
-	}
+	if ((*start == '"' ? parse_quoted_name(parser, name)
+			   : parse_bare_name(parser, name)) < 0)
+		return -1;
+	if (name->failed)
+		return pgripple_error_nomem(parser->err);
 	if (name->n == 0)
 		return fail_at(parser, start, "has a placeholder without name",
 		    "Write a column in the braces, as in {id}; a literal brace "
 		    "is written twice.");
-	return name->failed ? pgripple_error_nomem(parser->err) : 0;
+	return 0;
 }
 
 /* "{name}" or "{name|filter}"; at stands behind the opening brace. */
