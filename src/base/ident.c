@@ -115,7 +115,7 @@ ident_parse(struct arena *arena, const char *text, size_t length,
     const char **ret_schema, const char **ret_name, struct pgripple_error *err)
 {
 	struct scan scan = {arena, text, length, text, text + length};
-	const char *schema = NULL, *name;
+	const char *schema = NULL, *name = NULL;
 
 	if (length > 0 && memchr(text, '\0', length) != NULL)
 		return refuse(&scan, "it holds a NUL byte", err);

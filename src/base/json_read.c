@@ -239,7 +239,7 @@ check_text(const char *text, size_t length, struct pgripple_error *err)
 
 /* yajl says "lexical error: invalid char in json text.\n". */
 static int
-refuse(yajl_handle handle, struct pgripple_error *err)
+refuse(yajl_handle handle, size_t at, struct pgripple_error *err)
 {
 	unsigned char *answer = yajl_get_error(handle, 0, NULL, 0);
 	const char *reason = (const char *)answer;
@@ -252,8 +252,7 @@ refuse(yajl_handle handle, struct pgripple_error *err)
 		reason = "bad syntax";
 	n = (int)strcspn(reason, ".\n");
 	(void)pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
-	    "the text is not valid JSON: %.*s at byte %zu", n, reason,
-	    yajl_get_bytes_consumed(handle));
+	    "the text is not valid JSON: %.*s at byte %zu", n, reason, at);
 	yajl_free_error(handle, answer);
 	return -1;
 }
@@ -264,16 +263,19 @@ parse(struct reader *reader, yajl_handle handle, const char *text,
 {
 	yajl_status status =
 	    yajl_parse(handle, (const unsigned char *)text, length);
+	size_t at = yajl_get_bytes_consumed(handle);
 
-	if (status == yajl_status_ok)
+	if (status == yajl_status_ok) {
 		status = yajl_complete_parse(handle);
+		at = length;
+	}
 	if (reader->no_memory)
 		return pgripple_error_nomem(err);
 	if (reader->too_deep)
 		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
 		    "the JSON text has more than %d levels", MAX_DEPTH);
 	if (status != yajl_status_ok)
-		return refuse(handle, err);
+		return refuse(handle, at, err);
 	return 0;
 }
 

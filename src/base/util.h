@@ -16,12 +16,12 @@
 #define N_ELEMENTS(array) (sizeof(array) / sizeof(*(array)))
 
 /* Hands a pointer over: yields its value and leaves NULL behind. */
-#define steal(pp)                                      \
-	__extension__({                                \
-		__typeof__(pp) steal_from_ = (pp);     \
-		__typeof__(*pp) steal_ = *steal_from_; \
-		*steal_from_ = NULL;                   \
-		steal_;                                \
+#define steal(pp)                                        \
+	__extension__({                                  \
+		__typeof__(pp) steal_from_ = (pp);       \
+		__typeof__(*(pp)) steal_ = *steal_from_; \
+		*steal_from_ = NULL;                     \
+		steal_;                                  \
 	})
 
 /* For CLEANUP on pointers from malloc(). */

@@ -15,8 +15,7 @@
 
 #define RATE_LINES 10 /* of one event ... */
 #define RATE_US 1000000 /* ... in this time */
-#define MAX_RATES 1000 /* events; their names are constants, so never reached \
-			*/
+#define MAX_RATES 1000
 #define KEEP_BYTES ((size_t)64 * 1024)
 
 /* How often an event came lately. */
@@ -87,7 +86,8 @@ log_shows_values(void)
 	return state.options.values;
 }
 
-/* NULL when out of memory: the event is not limited then. */
+/* NULL when out of memory, or past a number of events that constant names never
+ * reach: the event is not limited then. */
 static struct rate *
 find_rate(const char *event)
 {

@@ -108,7 +108,8 @@ put_all(const char *bytes, size_t n)
 		if (errno != EAGAIN || done == 0)
 			break;
 		if (deadline_us == 0)
-			deadline_us = clock_monotonic_us() + REST_MS * 1000;
+			deadline_us =
+			    clock_monotonic_us() + (int64_t)REST_MS * 1000;
 		else if (clock_monotonic_us() >= deadline_us)
 			break;
 		(void)is_writable(REST_MS / 10); /* put() finds out */
