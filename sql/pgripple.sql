@@ -1,0 +1,1173 @@
+-- pgripple.sql: everything that pgripple keeps inside a database.
+--
+-- Run it as the role that shall own the schema, once for each database:
+--
+--     psql -v ON_ERROR_STOP=1 -f sql/pgripple.sql
+--
+-- It is one transaction, and may be run again at any time: running a newer
+-- version over an older one upgrades in place and loses no waiting change.
+-- sql/uninstall.sql takes everything away again.
+--
+-- What there is, in the order of this file:
+--
+--   outbox, rejected, task, watch_list   four tables
+--   version(), channel(), ring(), ...    small things, and the doorbell
+--   column_facts() ... capture_sql()     the generator: which SQL turns the
+--                                        rows of a statement into changes
+--   watch(), unwatch(), watched()        what a DBA or `pgripple install`
+--                                        calls
+--
+-- watch() makes one capture function for each watched table and four
+-- statement-level triggers that call it. The function runs inside the
+-- writer's transaction, so a change is in the outbox exactly if the row's
+-- change was committed.
+--
+-- No function here is open to PUBLIC. Writers need no right on this schema:
+-- the capture functions are SECURITY DEFINER and a trigger needs no EXECUTE.
+-- Every function pins its search_path to pg_catalog, so names without a
+-- schema are the server's own and nobody can put others in their place.
+
+BEGIN;
+
+-- Not a word about what exists already.
+SET LOCAL client_min_messages = warning;
+
+DO $$
+BEGIN
+    CREATE SCHEMA pgripple;
+EXCEPTION WHEN duplicate_schema THEN
+    NULL;   -- an upgrade
+END
+$$;
+COMMENT ON SCHEMA pgripple IS
+    'pgripple: changes of watched tables, on their way to Redis';
+REVOKE ALL ON SCHEMA pgripple FROM PUBLIC;
+
+
+-- ---------------------------------------------------------------------------
+-- Tables
+-- ---------------------------------------------------------------------------
+
+-- The outbox holds a change until Redis has confirmed it; then the daemon
+-- deletes it. xid names the writer; at is taken in the trigger, so the commit
+-- is a little later. change is json and not jsonb because numbers must keep
+-- every digit as written and nobody searches in it. bytes lets the daemon
+-- bound a batch without reading the changes.
+CREATE TABLE IF NOT EXISTS pgripple.outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    bytes integer NOT NULL,
+    change json NOT NULL
+);
+COMMENT ON TABLE pgripple.outbox IS
+    'changes of watched tables that Redis has not confirmed yet';
+COMMENT ON COLUMN pgripple.outbox.xid IS 'the transaction that wrote';
+COMMENT ON COLUMN pgripple.outbox.at IS
+    'when the trigger ran, a little before the commit';
+COMMENT ON COLUMN pgripple.outbox.bytes IS 'octet length of change';
+COMMENT ON COLUMN pgripple.outbox.change IS
+    'table, operation, old and new images of the columns the graph needs';
+
+-- A queue is mostly dead rows: vacuum early, by number and not by share, and
+-- without pausing. vacuum_truncate would take an exclusive lock to give back
+-- pages that are needed again at once.
+ALTER TABLE pgripple.outbox SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 10000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 10000,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = off,
+    toast.autovacuum_vacuum_scale_factor = 0,
+    toast.autovacuum_vacuum_threshold = 1000,
+    toast.autovacuum_vacuum_cost_delay = 0,
+    toast.vacuum_truncate = off
+);
+
+-- pglz would take longer to compress a chunk than everything else that capture
+-- does. lz4 does not, but not every server has it.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_settings
+               WHERE name = 'default_toast_compression'
+                   AND 'lz4' = ANY (enumvals)) THEN
+        ALTER TABLE pgripple.outbox
+            ALTER COLUMN change SET COMPRESSION lz4;
+    ELSE
+        ALTER TABLE pgripple.outbox
+            ALTER COLUMN change SET STORAGE EXTERNAL;
+    END IF;
+END
+$$;
+
+-- What the daemon could not understand, so that nothing vanishes unseen.
+CREATE TABLE IF NOT EXISTS pgripple.rejected (
+    id bigint PRIMARY KEY,
+    xid xid8,
+    at timestamptz,
+    change json,
+    reason text NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE pgripple.rejected IS
+    'rows of the outbox that could not be understood, with the reason';
+
+-- Work that is long or due later, for example
+-- {"do": "scan", "pattern": "team:*"}.
+CREATE TABLE IF NOT EXISTS pgripple.task (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    due timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started timestamptz,
+    operation json NOT NULL
+);
+COMMENT ON TABLE pgripple.task IS
+    'operations on Redis that are long or due later';
+COMMENT ON COLUMN pgripple.task.started IS
+    'when the daemon began with it; NULL while it waits';
+
+-- A waiting task stands for every later one that says the same. One that has
+-- started does not: it may be past the place where the new one has work.
+CREATE UNIQUE INDEX IF NOT EXISTS task_waiting
+    ON pgripple.task (md5(operation::text)) WHERE started IS NULL;
+CREATE INDEX IF NOT EXISTS task_due ON pgripple.task (due);
+
+-- What watch() was last told about each table.
+CREATE TABLE IF NOT EXISTS pgripple.watch_list (
+    relid regclass PRIMARY KEY,
+    table_name text NOT NULL UNIQUE,
+    columns text[] NOT NULL,
+    ignore text[] NOT NULL,
+    bulk_rows integer NOT NULL,
+    watched_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE pgripple.watch_list IS 'the watched tables';
+COMMENT ON COLUMN pgripple.watch_list.table_name IS
+    'the name under which changes are written, even if the table is renamed';
+COMMENT ON COLUMN pgripple.watch_list.columns IS
+    'the columns whose values a change carries';
+COMMENT ON COLUMN pgripple.watch_list.ignore IS
+    'an UPDATE of nothing but these is no change';
+COMMENT ON COLUMN pgripple.watch_list.bulk_rows IS
+    'a statement of more rows is written as one change of the whole table';
+
+
+-- ---------------------------------------------------------------------------
+-- Versions
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION pgripple.version() RETURNS text
+LANGUAGE sql IMMUTABLE AS $$SELECT '0.1.0'::text$$;
+COMMENT ON FUNCTION pgripple.version() IS
+    'the version of pgripple that this file came with';
+
+-- The daemon refuses to work with a schema it does not know.
+CREATE OR REPLACE FUNCTION pgripple.schema_version() RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$SELECT 1$$;
+COMMENT ON FUNCTION pgripple.schema_version() IS
+    'grows when tables or the form of a change become different';
+
+
+-- ---------------------------------------------------------------------------
+-- The doorbell
+-- ---------------------------------------------------------------------------
+
+-- Two schemas of one database must not wake each other's daemon, and a schema
+-- may be renamed or restored from a dump: so the name comes from its oid, now.
+CREATE OR REPLACE FUNCTION pgripple.channel() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT 'pgripple_' || relnamespace FROM pg_class
+            WHERE oid = 'pgripple.outbox'::regclass);
+END
+$$;
+COMMENT ON FUNCTION pgripple.channel() IS
+    'the channel of the doorbell: LISTEN to it to hear of changes';
+
+-- ring() is called by every capture function that wrote something. What it
+-- does is the mode, and the mode is the function: a writer pays for no
+-- look-up. The first line of its body says which one it is.
+CREATE OR REPLACE FUNCTION pgripple.notify_mode(mode text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    action text;
+BEGIN
+    CASE mode
+        WHEN 'always' THEN
+            action := $action$PERFORM pg_notify(pgripple.channel(), '');$action$;
+        WHEN 'never' THEN
+            -- The daemon polls. Needed where transactions are prepared:
+            -- PREPARE TRANSACTION refuses one that has called NOTIFY.
+            action := 'NULL;';
+        ELSE
+            RAISE invalid_parameter_value USING
+                MESSAGE = format('unknown notify mode "%s"', mode),
+                HINT = 'Modes are "always" and "never".';
+    END CASE;
+    EXECUTE format($ring$
+        CREATE OR REPLACE FUNCTION pgripple.ring() RETURNS void
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+        -- notify: %s
+        BEGIN
+            %s
+        END
+        $body$
+        $ring$, mode, action);
+    REVOKE ALL ON FUNCTION pgripple.ring() FROM PUBLIC;
+    COMMENT ON FUNCTION pgripple.ring() IS
+        'wakes the daemon; made by notify_mode(text)';
+    RETURN mode;
+END
+$$;
+COMMENT ON FUNCTION pgripple.notify_mode(text) IS
+    'sets when the doorbell rings: always, or never (the daemon polls)';
+
+CREATE OR REPLACE FUNCTION pgripple.notify_mode() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT substring(prosrc FROM '-- notify: (\w+)') FROM pg_proc
+    WHERE oid = to_regprocedure('pgripple.ring()')
+$$;
+COMMENT ON FUNCTION pgripple.notify_mode() IS 'the present mode';
+
+-- A new version may ring differently, but the mode stays what it was.
+DO $$BEGIN
+    PERFORM pgripple.notify_mode(coalesce(pgripple.notify_mode(), 'always'));
+END$$;
+
+-- A canary: the daemon applies it like any change, so that its way can be
+-- timed. SECURITY DEFINER: whoever may call this needs no right on the outbox.
+CREATE OR REPLACE FUNCTION pgripple.ping(key text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    canary json := json_build_object('op', 'ping', 'key', key);
+    new_id bigint;
+BEGIN
+    INSERT INTO pgripple.outbox (change, bytes)
+        VALUES (canary, octet_length(canary::text)) RETURNING id INTO new_id;
+    PERFORM pgripple.ring();
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION pgripple.ping(text) IS
+    'sends a canary through the outbox and returns its id';
+
+
+-- ---------------------------------------------------------------------------
+-- The generator: which SQL turns a statement's rows into changes
+-- ---------------------------------------------------------------------------
+--
+-- capture_sql() returns one INSERT into the outbox for one operation on one
+-- table. watch() writes its text into the capture function; when the columns
+-- have changed since (a migration), the capture function asks for the text
+-- again and EXECUTEs it. One generator makes both, so they cannot disagree.
+--
+-- The functions below are called in a session whose settings the capture
+-- function or watch() has pinned.
+
+-- What the generator must know about each column.
+--
+--   shown     how its value gets into an image
+--               as_is    JSON shows it as to_jsonb() does
+--               float    through to_jsonb(): never an exponent
+--               text     a string of what its output function prints. For
+--                        every type that is structured, or not the server's
+--                        own: to_json() would call a function that a user
+--                        attached to the type with CREATE CAST (... AS json),
+--                        with the rights of the outbox's owner
+--               unknown  a virtual generated column has no value in a trigger
+--   max_bytes the longest text it can have; NULL without bound
+--   is_exact  its "=" is true only for values with the same text
+--   is_packed of variable length, so it may be compressed or stored elsewhere
+--   key_place its place in the primary key, NULL if it is not in it
+--   key_sound the key's "=" is the server's own
+CREATE OR REPLACE FUNCTION pgripple.column_facts(relid oid)
+RETURNS TABLE (place integer, name text, type oid, shown text,
+               max_bytes integer, is_exact boolean, is_packed boolean,
+               key_place integer, key_sound boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE base AS (
+        -- A domain counts as the type that it is made of.
+        SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod
+        FROM pg_attribute AS a
+        WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT b.attnum, t.typbasetype, t.typtypmod
+        FROM base AS b JOIN pg_type AS t ON t.oid = b.type
+        WHERE t.typtype = 'd'
+    )
+    SELECT a.attnum::integer, a.attname::text, t.oid,
+           CASE
+               WHEN a.attgenerated = 'v' THEN 'unknown'
+               WHEN t.typnamespace <> 'pg_catalog'::regnamespace
+                    OR t.typtype <> 'b' OR t.typcategory = 'A'
+                    OR t.oid IN ('json'::regtype, 'jsonb'::regtype) THEN 'text'
+               WHEN t.oid IN ('float4'::regtype, 'float8'::regtype) THEN 'float'
+               ELSE 'as_is'
+           END,
+           CASE
+               WHEN t.typtype = 'e' THEN 64
+               -- Up to four bytes a character; the type modifier counts four
+               -- bytes of header as well.
+               WHEN t.oid IN ('varchar'::regtype, 'bpchar'::regtype)
+                    AND b.typmod > 0 THEN (b.typmod - 4) * 4
+               WHEN t.oid IN ('numeric'::regtype) AND b.typmod > 0 THEN 1024
+               WHEN t.typnamespace = 'pg_catalog'::regnamespace
+                    AND (t.typlen > 0 AND t.typtype = 'b' OR t.oid
+                         IN ('inet'::regtype, 'cidr'::regtype)) THEN 512
+           END,
+           t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+                     'oid'::regtype, 'bool'::regtype, 'uuid'::regtype,
+                     'date'::regtype, 'timestamp'::regtype,
+                     'timestamptz'::regtype, 'time'::regtype),
+           t.typlen < 0,
+           array_position(i.indkey::int2[], a.attnum) + 1,
+           EXISTS (
+               SELECT FROM pg_opclass AS c
+               JOIN pg_amop AS p ON p.amopfamily = c.opcfamily
+                   AND p.amoplefttype = c.opcintype
+                   AND p.amoprighttype = c.opcintype AND p.amopstrategy = 3
+               JOIN pg_operator AS o ON o.oid = p.amopopr
+               WHERE c.oid = i.indclass[array_position(i.indkey::int2[],
+                                                       a.attnum)]
+                   AND o.oprname = '='
+                   AND o.oprnamespace = 'pg_catalog'::regnamespace)
+    FROM base AS b
+    JOIN pg_type AS t ON t.oid = b.type AND t.typtype <> 'd'
+    JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attnum = b.attnum
+    LEFT JOIN pg_index AS i ON i.indrelid = $1 AND i.indisprimary
+    ORDER BY a.attnum
+$$;
+COMMENT ON FUNCTION pgripple.column_facts(oid) IS
+    'what the generator must know about each column of a table';
+
+-- The columns a table has now, as text: "*id 20 -1, name 1043 104" with a star
+-- at those of the primary key. While it is what it was at install, the static
+-- SQL of the capture function fits. Types that are not the server's own are
+-- named, for their oids are other ones after a dump and restore.
+-- plpgsql, because its plans are kept: this runs once for every statement.
+CREATE OR REPLACE FUNCTION pgripple.signature(relid oid) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    key int2[];
+    columns text;
+BEGIN
+    SELECT i.indkey::int2[] INTO key FROM pg_index AS i
+        WHERE i.indrelid = $1 AND i.indisprimary;
+    SELECT string_agg(
+            CASE WHEN a.attnum = ANY (key) THEN '*' ELSE '' END
+            || quote_ident(a.attname) || ' '
+            || CASE WHEN a.atttypid < 16384 THEN a.atttypid::text
+                    ELSE format_type(a.atttypid, NULL) END
+            || ' ' || a.atttypmod, ', ' ORDER BY a.attnum)
+        INTO columns FROM pg_attribute AS a
+        WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped;
+    RETURN columns;
+END
+$$;
+COMMENT ON FUNCTION pgripple.signature(oid) IS
+    'the columns a table has now, as a text to compare';
+
+-- Whether this transaction's snapshot shows the table's columns as they are. In
+-- REPEATABLE READ and SERIALIZABLE it may be older than a migration: then the
+-- catalog's tables still show the old names while statements must use the new
+-- ones. Functions that describe objects read the present ones.
+CREATE OR REPLACE FUNCTION pgripple.snapshot_is_current(relid oid)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT c.relfilenode = pg_relation_filenode(c.oid)
+            FROM pg_class AS c WHERE c.oid = $1)
+        AND NOT EXISTS (
+            SELECT FROM pg_attribute AS a
+            CROSS JOIN LATERAL pg_identify_object(
+                'pg_class'::regclass, a.attrelid, a.attnum) AS i
+            WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+                AND i.identity <> format('%s.%I', $1::regclass, a.attname));
+END
+$$;
+COMMENT ON FUNCTION pgripple.snapshot_is_current(oid) IS
+    'false in a transaction that began before the table''s last migration';
+
+-- The expression that puts a column into an image. source is the alias of the
+-- row: o (old) or n (new).
+--
+-- A text over 1 kB stays out: images must be small, and the writer must not
+-- pay for fetching and unpacking it. octet_length() of a string and
+-- pg_column_size() look at a value's header only; the third test prints a
+-- value that is small as it is stored, but may be long as text.
+CREATE OR REPLACE FUNCTION pgripple.value_sql(
+    source text, name text, type oid, shown text, max_bytes integer)
+RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    value text := format('%s.%I', source, name);
+    is_long text;
+    as_json text;
+BEGIN
+    IF shown = 'unknown' THEN
+        RETURN $value$'{"unknown":"virtual generated column"}'::json$value$;
+    END IF;
+    IF max_bytes <= 1024 AND shown = 'as_is' THEN
+        RETURN value;
+    END IF;
+
+    as_json := CASE shown
+        WHEN 'float' THEN format('to_jsonb(%s)', value)
+        WHEN 'as_is' THEN format('to_json(%s)', value)
+        -- IS DISTINCT FROM NULL: a composite of NULLs is not NULL itself.
+        ELSE format('CASE WHEN %1$s IS DISTINCT FROM NULL '
+                    || 'THEN to_json(format(''%%s'', %1$s)) END', value)
+    END;
+    IF max_bytes <= 1024 THEN
+        RETURN as_json;
+    END IF;
+
+    is_long := CASE
+        WHEN type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
+            THEN format('octet_length(%s) > 1024', value)
+        WHEN type = 'bytea'::regtype    -- "\x", and two digits for each byte
+            THEN format('octet_length(%s) > 511', value)
+        ELSE format('pg_column_size(%1$s) > 1024 '
+                    || 'OR octet_length(format(''%%s'', %1$s)) > 1024', value)
+    END;
+    RETURN format($value$CASE WHEN %s THEN '{"unknown":"too large"}'::json ELSE %s END$value$,
+                  is_long, as_json);
+END
+$$;
+COMMENT ON FUNCTION pgripple.value_sql(text, text, oid, text, integer) IS
+    'SQL that shows a column''s value in an image';
+
+-- A subquery with one image's columns, under their names.
+CREATE OR REPLACE FUNCTION pgripple.image_sql(
+    source text, relid oid, columns text[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('(SELECT %s)', string_agg(
+        format('%s AS %I',
+               CASE WHEN f.name IS NULL
+                    THEN $value$'{"unknown":"no such column"}'::json$value$
+                    ELSE pgripple.value_sql($1, f.name, f.type, f.shown,
+                                            f.max_bytes) END,
+               wanted.name),
+        E',\n                ' ORDER BY wanted.place))
+    FROM unnest($3) WITH ORDINALITY AS wanted (name, place)
+    LEFT JOIN pgripple.column_facts($2) AS f ON f.name = wanted.name
+$$;
+COMMENT ON FUNCTION pgripple.image_sql(text, oid, text[]) IS
+    'SQL that makes an image of a row';
+
+-- The condition under which a column differs between o and n.
+--
+-- Images are compared (*<>), for a type's own "=" may call different texts
+-- equal or not exist at all. Values over 2000 bytes, as they are stored, are
+-- not compared but count as different: unpacking them can take the writer a
+-- thousand times longer than its own work.
+CREATE OR REPLACE FUNCTION pgripple.differs_sql(
+    name text, is_exact boolean, is_packed boolean, max_bytes integer)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN is_exact THEN format('o.%1$I IS DISTINCT FROM n.%1$I', name)
+        WHEN NOT is_packed OR max_bytes <= 1996
+            THEN format('ROW(o.%1$I)::record *<> ROW(n.%1$I)::record', name)
+        ELSE format('CASE WHEN pg_column_size(o.%1$I) > 2000 '
+                    || 'OR pg_column_size(n.%1$I) > 2000 THEN true '
+                    || 'ELSE ROW(o.%1$I)::record *<> ROW(n.%1$I)::record END',
+                    name)
+    END
+$$;
+COMMENT ON FUNCTION pgripple.differs_sql(text, boolean, boolean, integer) IS
+    'SQL that says whether a column differs between old and new row';
+
+-- The list of images on one side of a change. A side of a chunk may be empty.
+CREATE OR REPLACE FUNCTION pgripple.images_sql(image text, is_many boolean)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format(CASE WHEN is_many THEN
+        'coalesce(json_agg(%1$s) FILTER (WHERE %1$s IS NOT NULL), ''[]'')'
+        ELSE 'json_build_array(%1$s)' END, image)
+$$;
+COMMENT ON FUNCTION pgripple.images_sql(text, boolean) IS
+    'SQL that makes the list of images of a change';
+
+-- The INSERT that writes the changes of one statement, from the transition
+-- tables pgripple_old and pgripple_new.
+--
+--   operation  insert, update or delete
+--   columns    what the images hold; those that do not exist are unknown
+--   ignore     an UPDATE of nothing else writes nothing
+--   is_many    false if the statement changed one row, which needs no chunks
+--   is_drift   mark the change as written after a migration
+--
+-- From the inside out: images (one row for each pair that counts), for many
+-- rows chunks (their bytes summed up: about 64 kB, and at most 1,000 images on
+-- a side, since each pair counts for 66 bytes or more), one outbox row for each.
+CREATE OR REPLACE FUNCTION pgripple.capture_sql(
+    relid oid, table_name text, operation text, columns text[], ignore text[],
+    is_many boolean, is_drift boolean)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    has_old boolean := operation <> 'insert';
+    has_new boolean := operation <> 'delete';
+    key_columns text[];
+    is_paired boolean;      -- old and new row of an update are put together
+    is_pair text;           -- both are there and have the same key
+    is_different text;      -- anything but ignore differs
+    differences text := ''; -- differs_1, ... of the images, for each column
+    changed text := '';     -- the list of the columns that differ
+    images text;
+    members text;
+BEGIN
+    SELECT array_agg(f.name ORDER BY f.key_place) INTO key_columns
+        FROM pgripple.column_facts(relid) AS f WHERE f.key_place IS NOT NULL
+        HAVING bool_and(f.key_sound);
+    is_paired := operation = 'update' AND key_columns IS NOT NULL;
+
+    -- LATERAL: the planner makes the image's columns part of the row's own
+    -- expressions. OFFSET 0: it must not compute them twice.
+    IF is_paired THEN
+        is_pair := (SELECT string_agg(format('n.%1$I = o.%1$I', key), ' AND ')
+                    FROM unnest(key_columns) AS key);
+        SELECT coalesce(string_agg(
+                   format(E'\n            OR %s', pgripple.differs_sql(
+                       f.name, f.is_exact, f.is_packed, f.max_bytes)),
+                   '' ORDER BY f.is_exact DESC, f.place), '')
+            INTO is_different
+            FROM pgripple.column_facts(relid) AS f
+            WHERE f.shown <> 'unknown' AND f.name <> ALL (ignore);
+        SELECT coalesce(string_agg(format(
+                   E',\n            %s AS differs_%s',
+                   CASE WHEN f.name IS NULL OR f.shown = 'unknown' THEN 'true'
+                   ELSE '(' || is_pair || ') IS NOT TRUE OR '
+                       || pgripple.differs_sql(f.name, f.is_exact,
+                                               f.is_packed, f.max_bytes) END,
+                   wanted.place), '' ORDER BY wanted.place), ''),
+               coalesce(string_agg(format(
+                   E'\n            CASE WHEN %s THEN %L END',
+                   format(CASE WHEN is_many THEN 'bool_or(differs_%s)'
+                          ELSE 'differs_%s' END, wanted.place), wanted.name),
+                   ',' ORDER BY wanted.place), '')
+            INTO differences, changed
+            FROM unnest(columns) WITH ORDINALITY AS wanted (name, place)
+            LEFT JOIN pgripple.column_facts(relid) AS f
+                ON f.name = wanted.name;
+        images := format($images$
+        SELECT %7$s AS old_image,
+            %8$s AS new_image%1$s
+        FROM pgripple_old AS o
+        %3$s
+        CROSS JOIN LATERAL %4$s AS old_row
+        CROSS JOIN LATERAL %5$s AS new_row
+        WHERE (%2$s) IS NOT TRUE%6$s
+        OFFSET 0$images$,
+            differences, is_pair,
+            CASE WHEN is_many THEN 'FULL JOIN pgripple_new AS n ON ' || is_pair
+                 ELSE 'CROSS JOIN pgripple_new AS n' END,
+            pgripple.image_sql('o', relid, columns),
+            pgripple.image_sql('n', relid, columns),
+            is_different,
+            CASE WHEN is_many THEN format('CASE WHEN o.%I IS NOT NULL '
+                'THEN row_to_json(old_row.*) END', key_columns[1])
+                ELSE 'row_to_json(old_row.*)' END,
+            CASE WHEN is_many THEN format('CASE WHEN n.%I IS NOT NULL '
+                'THEN row_to_json(new_row.*) END', key_columns[1])
+                ELSE 'row_to_json(new_row.*)' END);
+    ELSIF has_old AND has_new AND NOT is_many THEN
+        images := format($images$
+        SELECT row_to_json(old_row.*) AS old_image,
+            row_to_json(new_row.*) AS new_image
+        FROM pgripple_old AS o
+        CROSS JOIN pgripple_new AS n
+        CROSS JOIN LATERAL %s AS old_row
+        CROSS JOIN LATERAL %s AS new_row
+        OFFSET 0$images$,
+            pgripple.image_sql('o', relid, columns),
+            pgripple.image_sql('n', relid, columns));
+    ELSE
+        images := concat_ws(E'\n        UNION ALL',
+            CASE WHEN has_old THEN format($images$
+        SELECT row_to_json(old_row.*) AS old_image, NULL::json AS new_image
+        FROM pgripple_old AS o
+        CROSS JOIN LATERAL %s AS old_row$images$,
+                pgripple.image_sql('o', relid, columns)) END,
+            CASE WHEN has_new THEN format($images$
+        SELECT NULL::json AS old_image, row_to_json(new_row.*) AS new_image
+        FROM pgripple_new AS n
+        CROSS JOIN LATERAL %s AS new_row$images$,
+                pgripple.image_sql('n', relid, columns)) END)
+            || E'\n        OFFSET 0';
+    END IF;
+
+    members := format('''table'', %L, ''op'', %L', table_name, operation)
+        || CASE WHEN has_old THEN E',\n        ''old'', '
+               || pgripple.images_sql('old_image', is_many) ELSE '' END
+        || CASE WHEN has_new THEN E',\n        ''new'', '
+               || pgripple.images_sql('new_image', is_many) ELSE '' END
+        || CASE WHEN is_paired THEN format(E',\n        ''changed'', '
+               'to_json(array_remove(ARRAY[%s]::text[], NULL))', changed)
+               ELSE '' END
+        || CASE WHEN is_drift THEN ', ''drift'', true' ELSE '' END;
+
+    RETURN format($insert$INSERT INTO pgripple.outbox (change, bytes)
+SELECT change, octet_length(change::text)
+FROM (
+    SELECT json_build_object(%s) AS change
+    FROM (%s) AS %s
+    OFFSET 0) AS changes$insert$,
+        members,
+        CASE WHEN is_many THEN format($chunks$
+        SELECT *, sum(greatest(66, coalesce(octet_length(old_image::text), 0)
+                           + coalesce(octet_length(new_image::text), 0)))
+                OVER (ROWS UNBOUNDED PRECEDING) / 65536 AS chunk
+        FROM (%s) AS images$chunks$, images) ELSE images END,
+        CASE WHEN is_many THEN E'chunks\n    GROUP BY chunk'
+             ELSE 'images' END);
+END
+$$;
+COMMENT ON FUNCTION pgripple.capture_sql(
+    oid, text, text, text[], text[], boolean, boolean) IS
+    'the INSERT that turns the rows of a statement into changes';
+
+
+-- ---------------------------------------------------------------------------
+-- Capture functions
+-- ---------------------------------------------------------------------------
+--
+-- Capture functions of an older version stay as they are until watch() is
+-- called again. So what they call (write_whole, snapshot_is_current,
+-- signature, capture_sql, ring) keeps its name, arguments and meaning.
+
+-- One change that stands for the whole table.
+CREATE OR REPLACE FUNCTION pgripple.write_whole(
+    table_name text, operation text, reason text, n_rows bigint)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    change json := json_strip_nulls(json_build_object(
+        'table', table_name, 'op', operation, 'whole', reason,
+        'rows', n_rows));
+BEGIN
+    INSERT INTO pgripple.outbox (change, bytes)
+        VALUES (change, octet_length(change::text));
+    PERFORM pgripple.ring();
+END
+$$;
+COMMENT ON FUNCTION pgripple.write_whole(text, text, text, bigint) IS
+    'writes one change that stands for a whole table';
+
+-- The name of a table's capture function: the table's own, as far as a name's
+-- 63 bytes allow.
+CREATE OR REPLACE FUNCTION pgripple.capture_name(table_name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    start text := table_name;
+BEGIN
+    IF octet_length(table_name) <= 63 THEN
+        RETURN table_name;
+    END IF;
+    WHILE octet_length(start) > 50 LOOP
+        start := left(start, -1);
+    END LOOP;
+    RETURN start || '#' || left(md5(table_name), 12);
+END
+$$;
+COMMENT ON FUNCTION pgripple.capture_name(text) IS
+    'the name of a table''s capture function';
+
+-- What a capture function has SET, as pg_proc.proconfig shows it.
+--
+-- The first eight change how values and names look as text; a session's own
+-- must not get into the keys. The others keep the planner from what would be
+-- wrong later: its plans are kept, for planning takes longer than running them,
+-- and the first ones are made for few rows and small catalogs. A nested loop
+-- would pair the 30,000 old and new rows of a large statement by 900,000,000
+-- comparisons; a hashed aggregate would hold all chunks in memory at once; a
+-- sequential scan would read the whole of a catalog for one table's columns.
+CREATE OR REPLACE FUNCTION pgripple.capture_settings() RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[
+        'search_path=pg_catalog, pg_temp',
+        'TimeZone=UTC',
+        'DateStyle=ISO, YMD',
+        'IntervalStyle=postgres',
+        'bytea_output=hex',
+        'extra_float_digits=1',
+        'lc_monetary=C',
+        'quote_all_identifiers=off',
+        'enable_nestloop=off',
+        'enable_hashagg=off',
+        'enable_seqscan=off',
+        'plan_cache_mode=force_generic_plan',
+        'jit=off']
+$$;
+COMMENT ON FUNCTION pgripple.capture_settings() IS
+    'the settings that a capture function runs under';
+
+-- The body of a table's capture function.
+--
+-- Its static statements fit the columns that the table has now. It must never
+-- fail because of a migration, so it looks at the columns first, every time:
+-- cheaper than anything else it does, and static statements whose columns are
+-- gone are never reached. A change under a snapshot older than the migration
+-- cannot know the columns, so it stands for the whole table.
+--
+-- For each operation there are two statements, for one row and for many. It is
+-- faster, and the plan for many is made when there are many.
+CREATE OR REPLACE FUNCTION pgripple.capture_body(
+    relid oid, table_name text, columns text[], ignore text[],
+    bulk_rows integer)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    statements text := '';
+    operation text;
+    is_many boolean;
+BEGIN
+    FOREACH operation IN ARRAY ARRAY['insert', 'update', 'delete'] LOOP
+        FOREACH is_many IN ARRAY ARRAY[false, true] LOOP
+            statements := statements || format($statement$
+    ELSIF TG_OP = %L%s THEN
+%s;
+$statement$, upper(operation), CASE WHEN NOT is_many THEN ' AND n_rows = 1' ELSE '' END,
+                pgripple.capture_sql(relid, table_name, operation, columns,
+                                     ignore, is_many, false));
+        END LOOP;
+    END LOOP;
+
+    RETURN format($body$
+-- Made by pgripple.watch(), which replaces it: do not edit.
+#variable_conflict use_column
+DECLARE
+    n_rows bigint;
+    n_written bigint;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM pgripple.write_whole(%1$L, 'truncate', 'truncate', NULL);
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT count(*) INTO n_rows FROM pgripple_new;
+    ELSE
+        SELECT count(*) INTO n_rows FROM pgripple_old;
+    END IF;
+
+    IF n_rows = 0 THEN
+        RETURN NULL;
+    ELSIF n_rows > %4$s THEN
+        PERFORM pgripple.write_whole(%1$L, lower(TG_OP), 'bulk', n_rows);
+        RETURN NULL;
+    ELSIF current_setting('transaction_isolation') <> 'read committed'
+            AND NOT pgripple.snapshot_is_current(TG_RELID) THEN
+        PERFORM pgripple.write_whole(%1$L, lower(TG_OP), 'old snapshot',
+                                     n_rows);
+        RETURN NULL;
+    ELSIF pgripple.signature(TG_RELID) IS DISTINCT FROM
+            %5$L THEN
+        EXECUTE pgripple.capture_sql(TG_RELID, %1$L, lower(TG_OP), %2$L, %3$L,
+                                     n_rows > 1, true);
+%6$s
+    END IF;
+
+    GET DIAGNOSTICS n_written = ROW_COUNT;
+    IF n_written > 0 THEN
+        PERFORM pgripple.ring();
+    END IF;
+    RETURN NULL;
+END
+$body$, table_name, columns, ignore, bulk_rows, pgripple.signature(relid),
+        statements);
+END
+$$;
+COMMENT ON FUNCTION pgripple.capture_body(
+    oid, text, text[], text[], integer) IS
+    'the body of a table''s capture function';
+
+-- The triggers of a watched table. type is what pg_trigger.tgtype says of an
+-- AFTER trigger FOR EACH STATEMENT: 4 insert, 8 delete, 16 update, 32 truncate.
+-- The names of the transition tables are such that no other table has them.
+CREATE OR REPLACE FUNCTION pgripple.wanted_triggers()
+RETURNS TABLE (name text, event text, type integer, old_table text,
+               new_table text)
+LANGUAGE sql IMMUTABLE AS $$
+    VALUES ('pgripple_insert', 'INSERT', 4, NULL, 'pgripple_new'),
+           ('pgripple_update', 'UPDATE', 16, 'pgripple_old', 'pgripple_new'),
+           ('pgripple_delete', 'DELETE', 8, 'pgripple_old', NULL),
+           ('pgripple_truncate', 'TRUNCATE', 32, NULL, NULL)
+$$;
+COMMENT ON FUNCTION pgripple.wanted_triggers() IS
+    'the triggers of a watched table';
+
+-- What is wrong with a table's triggers: missing, disabled, or another thing
+-- of the same name. wrong is NULL for a good one.
+CREATE OR REPLACE FUNCTION pgripple.trigger_states(relid oid, capture oid)
+RETURNS TABLE (name text, event text, old_table text, new_table text,
+               wrong text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.name, w.event, w.old_table, w.new_table,
+           CASE
+               WHEN t.oid IS NULL THEN 'missing'
+               WHEN t.tgfoid IS DISTINCT FROM $2 OR t.tgtype <> w.type
+                   OR t.tgoldtable IS DISTINCT FROM w.old_table
+                   OR t.tgnewtable IS DISTINCT FROM w.new_table
+                   OR t.tgqual IS NOT NULL OR t.tgattr::text <> ''
+                   OR t.tgdeferrable
+                   THEN 'not what watch() makes'
+               WHEN t.tgenabled = 'D' THEN 'disabled'
+               WHEN t.tgenabled <> 'A' THEN 'not ENABLE ALWAYS'
+           END
+    FROM pgripple.wanted_triggers() AS w
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = $1 AND t.tgname = w.name
+$$;
+COMMENT ON FUNCTION pgripple.trigger_states(oid, oid) IS
+    'what is wrong with each trigger of a table';
+
+-- Why statement-level triggers cannot capture every change of this relation;
+-- NULL if they can.
+CREATE OR REPLACE FUNCTION pgripple.unsuitable(relid oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN c.relkind = 'p' THEN 'it is a partitioned table'
+        WHEN c.relkind = 'v' THEN 'it is a view, not an ordinary table'
+        WHEN c.relkind = 'm'
+            THEN 'it is a materialized view, not an ordinary table'
+        WHEN c.relkind = 'f' THEN 'it is a foreign table, not an ordinary table'
+        WHEN c.relkind <> 'r' THEN 'it is not an ordinary table'
+        WHEN c.relpersistence = 't' THEN 'it is a temporary table'
+        WHEN c.relispartition THEN 'it is a partition of another table'
+        WHEN c.relnamespace IN (
+                'pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+            THEN 'it is a table of the system'
+        WHEN c.relnamespace = (SELECT s.relnamespace FROM pg_class AS s
+                               WHERE s.oid = 'pgripple.outbox'::regclass)
+            THEN 'it is one of pgripple''s own tables'
+        WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
+            THEN 'other tables inherit from it'
+        WHEN EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+            THEN 'it inherits from another table'
+        WHEN EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
+            THEN 'a subscription writes to it'
+    END
+    FROM pg_class AS c WHERE c.oid = $1
+$$;
+COMMENT ON FUNCTION pgripple.unsuitable(oid) IS
+    'why a relation cannot be watched, NULL if it can';
+
+-- What is wrong with a watched table, in words; NULL if nothing is.
+CREATE OR REPLACE FUNCTION pgripple.problem_of(w pgripple.watch_list)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    present_name text := (
+        SELECT format('%I.%I', n.nspname, c.relname)
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = w.relid);
+    outbox pg_class;
+    capture pg_proc;
+    trigger_problem text;
+BEGIN
+    IF present_name IS NULL THEN
+        RETURN 'table is gone';
+    ELSIF present_name <> w.table_name THEN
+        RETURN format('table is now named "%s"', present_name);
+    ELSIF pgripple.unsuitable(w.relid) IS NOT NULL THEN
+        RETURN format('table cannot be watched any more: %s',
+                      pgripple.unsuitable(w.relid));
+    END IF;
+
+    SELECT * INTO outbox FROM pg_class
+        WHERE oid = 'pgripple.outbox'::regclass;
+    SELECT * INTO capture FROM pg_proc
+        WHERE proname = pgripple.capture_name(w.table_name)
+            AND pronamespace = outbox.relnamespace AND pronargs = 0;
+    IF capture.oid IS NULL THEN
+        RETURN 'capture function is missing';
+    END IF;
+
+    SELECT format('trigger "%s" is %s', s.name, s.wrong) INTO trigger_problem
+        FROM pgripple.trigger_states(w.relid, capture.oid) AS s
+        WHERE s.wrong IS NOT NULL LIMIT 1;
+    IF trigger_problem IS NOT NULL THEN
+        RETURN trigger_problem;
+    -- The body holds the columns of its time as a literal.
+    ELSIF position(quote_literal(pgripple.signature(w.relid))
+                   IN capture.prosrc) = 0 THEN
+        RETURN 'columns changed since install';
+    ELSIF capture.prosrc <> pgripple.capture_body(
+              w.relid, w.table_name, w.columns, w.ignore, w.bulk_rows)
+        OR NOT (capture.proconfig @> pgripple.capture_settings()
+                AND capture.proconfig <@ pgripple.capture_settings())
+        OR NOT capture.prosecdef
+        OR capture.proowner <> (SELECT nspowner FROM pg_namespace
+                                WHERE oid = outbox.relnamespace) THEN
+        RETURN 'capture function is outdated';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION pgripple.problem_of(pgripple.watch_list) IS
+    'what is wrong with a watched table, NULL if nothing is';
+
+
+-- ---------------------------------------------------------------------------
+-- What people call
+-- ---------------------------------------------------------------------------
+
+-- Refuses what watch() cannot do, in words.
+CREATE OR REPLACE FUNCTION pgripple.check_watch(
+    tbl regclass, columns text[], ignore text[], bulk_rows integer)
+RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    owner regrole := (
+        SELECT n.nspowner FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = 'pgripple.outbox'::regclass);
+    present text[];
+    unknown text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = tbl) THEN
+        RAISE undefined_table USING
+            MESSAGE = format('cannot watch "%s": there is no such table', tbl);
+    ELSIF pgripple.unsuitable(tbl) IS NOT NULL THEN
+        RAISE wrong_object_type USING
+            MESSAGE = format('cannot watch "%s": %s', tbl,
+                             pgripple.unsuitable(tbl));
+    ELSIF array_position(columns || ignore, NULL) IS NOT NULL
+            OR columns IS NULL OR ignore IS NULL
+            OR bulk_rows IS NULL OR bulk_rows < 1 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('cannot watch "%s": columns and ignore must be '
+                'lists of names, bulk_rows a positive number', tbl);
+    END IF;
+
+    SELECT array_agg(f.name) INTO present
+        FROM pgripple.column_facts(tbl) AS f;
+    SELECT name INTO unknown FROM unnest(columns || ignore) AS name
+        WHERE name <> ALL (coalesce(present, '{}')) LIMIT 1;
+    IF unknown IS NOT NULL THEN
+        RAISE undefined_column USING
+            MESSAGE = format('cannot watch "%s": it has no column "%s"', tbl,
+                             unknown),
+            HINT = format('Its columns are: %s.',
+                          array_to_string(present, ', '));
+    ELSIF NOT pg_has_role(owner, 'USAGE') THEN
+        -- A capture function of another owner would lack the right to write
+        -- to the outbox, and every writer would fail.
+        RAISE insufficient_privilege USING
+            MESSAGE = format('cannot watch "%s": capture functions belong to '
+                'role "%s", of which role "%s" is not a member', tbl,
+                owner::text, current_user);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION pgripple.check_watch(regclass, text[], text[], integer) IS
+    'refuses what watch() cannot do';
+
+-- Makes the triggers right. Creating or enabling one takes SHARE ROW
+-- EXCLUSIVE on the table (it waits for writers, and they for it); replacing a
+-- wrong one takes ACCESS EXCLUSIVE.
+CREATE OR REPLACE FUNCTION pgripple.mend_triggers(tbl regclass, capture oid)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    state record;
+BEGIN
+    FOR state IN SELECT * FROM pgripple.trigger_states(tbl, capture)
+            WHERE wrong IS NOT NULL LOOP
+        IF state.wrong = 'not what watch() makes' THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', state.name, tbl);
+        END IF;
+        IF state.wrong IN ('missing', 'not what watch() makes') THEN
+            EXECUTE format(
+                'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT '
+                'EXECUTE FUNCTION %s', state.name, state.event, tbl,
+                CASE WHEN state.old_table IS NOT NULL
+                    OR state.new_table IS NOT NULL THEN 'REFERENCING' END
+                || coalesce(' OLD TABLE AS ' || state.old_table, '')
+                || coalesce(' NEW TABLE AS ' || state.new_table, ''),
+                capture::regprocedure);
+        END IF;
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tbl,
+                       state.name);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid) IS
+    'creates, enables or replaces the triggers of a watched table';
+
+-- Watches a table: from the commit of this on, its changes are captured.
+--
+--   columns    those whose values the images carry: what the graph's keys,
+--              matches and conditions need
+--   ignore     an UPDATE that changes nothing but these is no change
+--   bulk_rows  a statement of more rows is written as one change of the whole
+--              table
+--
+-- True if something was changed. If everything is right already nothing is
+-- touched, and no lock is taken on the table.
+CREATE OR REPLACE FUNCTION pgripple.watch(
+    tbl regclass, columns text[], ignore text[] DEFAULT '{}',
+    bulk_rows integer DEFAULT 100000)
+RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    wanted pgripple.watch_list;
+    former pgripple.watch_list;
+    owner regrole;
+    capture oid;
+BEGIN
+    PERFORM pgripple.check_watch(tbl, columns, ignore, bulk_rows);
+    SELECT tbl, format('%I.%I', n.nspname, c.relname),
+           ARRAY(SELECT u.name FROM unnest(columns) WITH ORDINALITY
+                     AS u (name, place)
+                 GROUP BY u.name ORDER BY min(u.place)),
+           ARRAY(SELECT DISTINCT u.name FROM unnest(ignore) AS u (name)
+                 ORDER BY u.name),
+           bulk_rows, clock_timestamp()
+        INTO wanted
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = tbl;
+
+    SELECT * INTO former FROM pgripple.watch_list AS w WHERE w.relid = tbl;
+    IF (former.table_name, former.columns, former.ignore, former.bulk_rows)
+            = (wanted.table_name, wanted.columns, wanted.ignore,
+               wanted.bulk_rows)
+            AND pgripple.problem_of(former) IS NULL THEN
+        RETURN false;
+    END IF;
+
+    -- One at a time from here on.
+    LOCK TABLE pgripple.watch_list IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM pgripple.claim_name(wanted);
+    EXECUTE format('CREATE OR REPLACE FUNCTION pgripple.%I() RETURNS trigger '
+        'LANGUAGE plpgsql SECURITY DEFINER %s AS %L',
+        pgripple.capture_name(wanted.table_name),
+        (SELECT string_agg(CASE WHEN s LIKE 'search_path=%' THEN 'SET ' || s
+             ELSE format('SET %s = %L', split_part(s, '=', 1),
+                         split_part(s, '=', 2)) END, ' ')
+         FROM unnest(pgripple.capture_settings()) AS s),
+        pgripple.capture_body(tbl, wanted.table_name, wanted.columns,
+                              wanted.ignore, wanted.bulk_rows));
+
+    SELECT p.oid, n.nspowner INTO capture, owner
+        FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE p.proname = pgripple.capture_name(wanted.table_name)
+            AND p.pronargs = 0
+            AND n.oid = (SELECT c.relnamespace FROM pg_class AS c
+                         WHERE c.oid = 'pgripple.outbox'::regclass);
+    EXECUTE format('ALTER FUNCTION %s OWNER TO %s', capture::regprocedure,
+                   owner);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC',
+                   capture::regprocedure);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', capture::regprocedure,
+                   format('captures changes of %s', wanted.table_name));
+    PERFORM pgripple.mend_triggers(tbl, capture);
+
+    DELETE FROM pgripple.watch_list AS w WHERE w.relid = tbl;
+    INSERT INTO pgripple.watch_list SELECT wanted.*;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION pgripple.watch(regclass, text[], text[], integer) IS
+    'captures the changes of a table; false if all was right already';
+
+-- Makes the name of a table, and with it that of the capture function, free.
+-- A table that was dropped and made again has a new oid; a table that was
+-- renamed keeps its function, which gets the new name.
+CREATE OR REPLACE FUNCTION pgripple.claim_name(wanted pgripple.watch_list)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    holder pgripple.watch_list;
+    former text;
+BEGIN
+    SELECT * INTO holder FROM pgripple.watch_list AS w
+        WHERE w.table_name = wanted.table_name AND w.relid <> wanted.relid;
+    IF EXISTS (SELECT FROM pg_class WHERE oid = holder.relid) THEN
+        RAISE object_in_use USING
+            MESSAGE = format('cannot watch "%s": table "%s" is still watched '
+                'under this name', wanted.table_name, holder.relid),
+            HINT = format('Call watch() or unwatch() for "%s" first.',
+                          holder.relid);
+    END IF;
+    DELETE FROM pgripple.watch_list AS w WHERE w.relid = holder.relid;
+
+    SELECT w.table_name INTO former FROM pgripple.watch_list AS w
+        WHERE w.relid = wanted.relid AND w.table_name <> wanted.table_name;
+    IF former IS NULL THEN
+        RETURN;
+    END IF;
+    IF to_regprocedure(format('pgripple.%I()', pgripple.capture_name(former)))
+            IS NOT NULL
+        AND to_regprocedure(format('pgripple.%I()', pgripple.capture_name(
+            wanted.table_name))) IS NULL THEN
+        EXECUTE format('ALTER FUNCTION pgripple.%I() RENAME TO %I',
+                       pgripple.capture_name(former),
+                       pgripple.capture_name(wanted.table_name));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION pgripple.claim_name(pgripple.watch_list) IS
+    'makes the name of a table free for watch()';
+
+-- Takes away what watch() made, also where only a part of it is left. True if
+-- there was anything. Changes already in the outbox stay there. A table that
+-- is gone has no name any more: give its oid, as watched() shows it.
+CREATE OR REPLACE FUNCTION pgripple.unwatch(tbl regclass) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    own_schema oid := (SELECT relnamespace FROM pg_class
+                       WHERE oid = 'pgripple.outbox'::regclass);
+    names text[];
+    name text;
+    did_something boolean := false;
+BEGIN
+    -- The functions: the one that watch() made, and any that triggers call.
+    SELECT array_agg(DISTINCT f.name) INTO names FROM (
+        SELECT pgripple.capture_name(w.table_name) AS name
+            FROM pgripple.watch_list AS w WHERE w.relid = tbl
+        UNION
+        SELECT p.proname FROM pg_trigger AS t
+            JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = tbl AND p.pronamespace = own_schema) AS f;
+
+    FOR name IN SELECT t.tgname FROM pg_trigger AS t
+            JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = tbl AND p.pronamespace = own_schema LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', name, tbl);
+        did_something := true;
+    END LOOP;
+    FOREACH name IN ARRAY coalesce(names, '{}') LOOP
+        IF to_regprocedure(format('pgripple.%I()', name)) IS NOT NULL THEN
+            EXECUTE format('DROP FUNCTION pgripple.%I()', name);
+            did_something := true;
+        END IF;
+    END LOOP;
+    DELETE FROM pgripple.watch_list AS w WHERE w.relid = tbl;
+    RETURN did_something OR FOUND;
+END
+$$;
+COMMENT ON FUNCTION pgripple.unwatch(regclass) IS
+    'stops capturing the changes of a table';
+
+-- The watched tables, and what is wrong with them; problem is NULL where
+-- nothing is. `pgripple check` and the daemon ask this again and again.
+CREATE OR REPLACE FUNCTION pgripple.watched()
+RETURNS TABLE (table_name text, columns text[], ignore text[],
+               bulk_rows integer, problem text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.table_name, w.columns, w.ignore, w.bulk_rows,
+           pgripple.problem_of(w)
+    FROM pgripple.watch_list AS w ORDER BY w.table_name
+$$;
+COMMENT ON FUNCTION pgripple.watched() IS
+    'the watched tables, and what is wrong with them';
+
+
+-- ---------------------------------------------------------------------------
+-- Rights
+-- ---------------------------------------------------------------------------
+
+-- A forged change could invalidate anything, and a read one shows data.
+REVOKE ALL ON ALL TABLES IN SCHEMA pgripple FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgripple FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgripple FROM PUBLIC;
+
+COMMIT;
