@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# The Debian packages that pgripple needs; sourced by demo.sh and test.sh.
+#
+#     need_packages build|servers|test...   installs those that are missing
+
+packages_for() {
+    case $1 in
+    build)
+        echo gcc libc6-dev meson ninja-build pkg-config libpq-dev \
+            libhiredis-dev libevent-dev libyaml-dev libsystemd-dev libyajl-dev
+        ;;
+    servers)
+        echo postgresql redis-server
+        ;;
+    test)
+        echo libcriterion-dev clang libclang-rt-14-dev llvm clang-format \
+            shellcheck python3-pytest python3-psycopg2 python3-redis pgbouncer
+        ;;
+    *)
+        echo "no packages are known for \"$1\"" >&2
+        return 1
+        ;;
+    esac
+}
+
+# Those of the packages that are not installed, one a line.
+missing_packages() {
+    local package state
+    for package in "$@"; do
+        # shellcheck disable=SC2016 # dpkg-query's own variable
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" \
+            2>/dev/null || true)
+        if [[ $state != installed ]]; then
+            echo "$package"
+        fi
+    done
+}
+
+# apt-get as root, or through sudo.
+as_root() {
+    if [[ $(id -u) -eq 0 ]]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+need_packages() {
+    local purpose wanted=""
+    local -a missing
+    for purpose in "$@"; do
+        wanted+=" $(packages_for "$purpose")"
+    done
+    # shellcheck disable=SC2086 # names of packages are single words
+    mapfile -t missing < <(missing_packages $wanted)
+    if [[ ${#missing[@]} -eq 0 ]]; then
+        return
+    fi
+    if ! command -v apt-get >/dev/null; then
+        echo "these packages (or what your system calls them) are needed:" \
+            "${missing[*]}" >&2
+        return 1
+    fi
+    if [[ $(id -u) -ne 0 ]] && ! command -v sudo >/dev/null; then
+        echo "let root run: apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    echo "installing ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qq -y --no-install-recommends "${missing[@]}" \
+        >/dev/null
+}
