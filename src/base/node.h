@@ -25,6 +25,9 @@ struct node {
 	struct pgripple_position at;
 	bool quoted; /* a scalar in quotes or a block scalar */
 	bool flow; /* a list in [ ] or a map in { } */
+	/* A scalar that stands in the file just as in text, on one line: byte n
+	 * of text is at column at.column + n, plus 1 for a quote. */
+	bool verbatim;
 	const char *text; /* SCALAR: terminated, without NUL inside */
 	size_t n_children; /* LIST: items; MAP: entries */
 	struct node *children;
