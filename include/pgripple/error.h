@@ -38,11 +38,14 @@ struct pgripple_error {
 	char hint[256]; /* a whole sentence, or empty */
 };
 
-/* All errors of one run, to be shown in file order. */
+/* All errors of one run, to be shown in file order.  The list has copies of the
+ * file names, so that it outlives whatever was read. */
 struct pgripple_errors {
 	struct pgripple_error *items;
 	size_t n_items;
 	size_t capacity;
+	char **files; /* those of the positions */
+	size_t n_files;
 	size_t n_dropped; /* past the bound of 1,000, or for lack of memory */
 };
 

@@ -113,6 +113,30 @@ errors_push(struct pgripple_errors *errors)
 	return &errors->items[errors->n_items++];
 }
 
+/* The list's copy of a file name; NULL when out of memory: better an error
+ * without its place than none. */
+static const char *
+keep_file(struct pgripple_errors *errors, const char *file)
+{
+	char **files;
+	char *copy;
+
+	if (file == NULL)
+		return NULL;
+	for (size_t i = 0; i < errors->n_files; i++)
+		if (strcmp(errors->files[i], file) == 0)
+			return errors->files[i];
+	files = realloc(
+	    errors->files, (errors->n_files + 1) * sizeof(*errors->files));
+	if (files == NULL)
+		return NULL;
+	errors->files = files;
+	copy = strdup(file);
+	if (copy != NULL)
+		files[errors->n_files++] = copy;
+	return copy;
+}
+
 struct pgripple_error *
 pgripple_errors_add(struct pgripple_errors *errors, struct pgripple_position at,
     const char *format, ...)
@@ -130,6 +154,8 @@ pgripple_errors_add(struct pgripple_errors *errors, struct pgripple_position at,
 	(void)pgripple_error_vset(err, PGRIPPLE_ERROR_CONFIG, format, args);
 	va_end(args);
 	err->at = at;
+	if (err != &scratch)
+		err->at.file = keep_file(errors, at.file);
 	return err;
 }
 
@@ -140,10 +166,12 @@ pgripple_errors_take(
 	struct pgripple_error copy = *err;
 	struct pgripple_error *item = errors_push(errors);
 
-	if (item == NULL)
+	if (item == NULL) {
 		errors->n_dropped++;
-	else
-		*item = copy;
+		return;
+	}
+	*item = copy;
+	item->at.file = keep_file(errors, copy.at.file);
 }
 
 static int
@@ -184,6 +212,9 @@ pgripple_errors_sort(struct pgripple_errors *errors)
 void
 pgripple_errors_done(struct pgripple_errors *errors)
 {
+	for (size_t i = 0; i < errors->n_files; i++)
+		free(errors->files[i]);
+	free(errors->files);
 	free(errors->items);
 	*errors = (struct pgripple_errors){0};
 }

@@ -125,6 +125,22 @@ Test(errors, take_one_of_their_own)
 	pgripple_errors_done(&errors);
 }
 
+Test(errors, outlive_what_was_read)
+{
+	struct pgripple_errors errors = {0};
+	char *file = strdup("graph.yaml");
+
+	pgripple_errors_add(&errors, at(file, 2, 1), "second");
+	pgripple_errors_add(&errors, at(file, 1, 1), "first");
+	free(file);
+	pgripple_errors_sort(&errors);
+	cr_assert_str_eq(errors.items[0].text, "first");
+	cr_assert_str_eq(errors.items[0].at.file, "graph.yaml");
+	cr_assert_str_eq(errors.items[1].at.file, "graph.yaml");
+	cr_assert_eq(errors.n_files, 1);
+	pgripple_errors_done(&errors);
+}
+
 Test(errors, are_bounded)
 {
 	struct pgripple_errors errors = {0};
