@@ -16,6 +16,9 @@
 
 struct command;
 
+/* The version of the installed objects that this program works with. */
+#define CATALOG_SCHEMA_VERSION 1
+
 enum catalog_watch {
 	CATALOG_UNWATCHED, /* no triggers */
 	CATALOG_WATCHED,
@@ -33,7 +36,9 @@ struct catalog_column {
 	uint32_t family; /* operator family of the equality, 0 if none */
 	bool polymorphic; /* its equality takes only two of one type */
 	bool text_equality; /* see pgripple_column */
-	bool plain; /* its value is taken from to_json(), not %s */
+	/* SQL of its value as captures show it, with the row as "t"; NULL
+	 * unless this version is installed. */
+	const char *value;
 };
 
 struct catalog_table {

@@ -30,6 +30,7 @@ enum session_event {
 
 enum session_action {
 	SESSION_NOTHING,
+	SESSION_BEGIN, /* an attempt as soon as the loop runs */
 	SESSION_CONNECT, /* begin an attempt */
 	SESSION_PREPARE, /* send our settings */
 	SESSION_GO_UP, /* tell the listener */

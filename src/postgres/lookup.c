@@ -1,0 +1,226 @@
+/*
+ * Lookups.
+ *
+ *	SELECT row_to_json(image.*) FROM "public"."app_team" AS t
+ *	CROSS JOIN LATERAL (SELECT t.id AS "id", ...) AS image
+ *	WHERE t."captain_id" OPERATOR(pg_catalog.=) ANY ($1::bigint[])
+ *	LIMIT 10001
+ *
+ * The keys are texts of the type that they were captured from: so that is what
+ * they are read as, and the operators between types do the rest.  Operators
+ * are named with their schema, for the search path has only the server's own.
+ */
+#include "postgres/lookup.h"
+
+#include "postgres/quote.h"
+#include "postgres/request.h"
+
+struct wait {
+	lookup_cb done;
+	void *context;
+};
+
+/* What a lookup is about. */
+struct about {
+	const struct pgripple_relation *relation;
+	const struct catalog_table *from;
+	const struct catalog_table *to;
+	const enum catalog_match *matches;
+};
+
+static int
+find_out(const struct pgripple_graph *graph, const struct catalog *catalog,
+    const struct pgripple_lookup *lookup, struct about *ret_about,
+    struct pgripple_error *err)
+{
+	const struct pgripple_relation *relation = lookup->relation;
+	const struct pgripple_table *to = relation->to->table;
+	struct about about = {
+	    .relation = relation,
+	    .from = &catalog->tables[relation->from->table - graph->tables],
+	    .to = &catalog->tables[to - graph->tables],
+	    .matches = catalog->relations[relation->index].matches,
+	};
+	bool is_known = about.to->quoted != NULL;
+
+	for (size_t i = 0; i < relation->n_columns; i++)
+		is_known = is_known && about.matches[i] != CATALOG_NO_MATCH;
+	for (size_t i = 0; i < to->n_columns; i++)
+		if (pgripple_columns_has(&lookup->wanted, i) &&
+		    about.to->columns[i].value == NULL)
+			is_known = false;
+	if (!is_known)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+		    "the catalog gave no way to look relation \"%s\" up",
+		    relation->name);
+	*ret_about = about;
+	return 0;
+}
+
+/* Returns how many columns there are. */
+static size_t
+print_image(struct buf *sql, const struct about *about,
+    const struct pgripple_lookup *lookup)
+{
+	const struct pgripple_table *table = about->relation->to->table;
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (!pgripple_columns_has(&lookup->wanted, i))
+			continue;
+		buf_printf(sql, "%s%s AS ", n++ > 0 ? ", " : "",
+		    about->to->columns[i].value);
+		quote_identifier(sql, table->columns[i].name);
+	}
+	return n;
+}
+
+/* "t.y::type OPERATOR(schema.=) " */
+static void
+print_left(struct buf *sql, const struct about *about, size_t i)
+{
+	const struct catalog_column *from =
+	    &about->from->columns[about->relation->from_columns[i]];
+	const struct catalog_column *to =
+	    &about->to->columns[about->relation->to_columns[i]];
+
+	buf_printf(sql, "t.%s", to->quoted);
+	if (about->matches[i] == CATALOG_MATCH_CAST_ROW)
+		buf_printf(sql, "::%s %s ", from->type, from->equality);
+	else
+		buf_printf(sql, " %s ", to->equality);
+}
+
+/* "$1::type[]" */
+static void
+print_keys(struct buf *sql, const struct about *about, size_t i)
+{
+	const struct catalog_column *from =
+	    &about->from->columns[about->relation->from_columns[i]];
+	const struct catalog_column *to =
+	    &about->to->columns[about->relation->to_columns[i]];
+
+	buf_printf(sql, "$%zu::%s[]", i + 1, from->type);
+	if (about->matches[i] == CATALOG_MATCH_CAST_KEY)
+		buf_printf(sql, "::%s[]", to->type);
+}
+
+static void
+print_condition(struct buf *sql, const struct about *about)
+{
+	size_t n = about->relation->n_columns;
+
+	if (n == 1) {
+		print_left(sql, about, 0);
+		buf_add_string(sql, "ANY (");
+		print_keys(sql, about, 0);
+		buf_add_char(sql, ')');
+		return;
+	}
+	buf_add_string(sql, "EXISTS (SELECT FROM unnest(");
+	for (size_t i = 0; i < n; i++) {
+		buf_add_string(sql, i > 0 ? ", " : "");
+		print_keys(sql, about, i);
+	}
+	buf_add_string(sql, ") AS k (");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(sql, "%sk%zu", i > 0 ? ", " : "", i);
+	buf_add_string(sql, ") WHERE ");
+	for (size_t i = 0; i < n; i++) {
+		buf_add_string(sql, i > 0 ? " AND " : "");
+		print_left(sql, about, i);
+		buf_printf(sql, "k.k%zu", i);
+	}
+	buf_add_char(sql, ')');
+}
+
+static void
+add_keys(struct request *request, const struct about *about,
+    const struct pgripple_lookup *lookup)
+{
+	size_t n_columns = about->relation->n_columns;
+
+	for (size_t column = 0; column < n_columns; column++) {
+		struct buf *array = request_value(request);
+
+		array_open(array);
+		for (size_t i = 0; i < lookup->n_keys; i++) {
+			const struct pgripple_value *value =
+			    &lookup->keys[i * n_columns + column];
+
+			array_add(array, value->text, value->length);
+		}
+		array_close(array);
+	}
+}
+
+static void
+print_lookup(struct request *request, const struct about *about,
+    const struct pgripple_lookup *lookup, size_t max_rows)
+{
+	struct buf *sql = &request->sql;
+	struct buf image = BUF_INIT;
+	size_t n_wanted = print_image(&image, about, lookup);
+
+	if (n_wanted > 0)
+		buf_printf(sql,
+		    "SELECT row_to_json(image.*) FROM %s AS t "
+		    "CROSS JOIN LATERAL (SELECT %s) AS image WHERE ",
+		    about->to->quoted, buf_string(&image));
+	else
+		buf_printf(
+		    sql, "SELECT '{}' FROM %s AS t WHERE ", about->to->quoted);
+	sql->failed = sql->failed || image.failed;
+	buf_done(&image);
+	print_condition(sql, about);
+	/* Rows of which nothing is wanted are all the same. */
+	buf_printf(sql, " LIMIT %zu", n_wanted > 0 ? max_rows + 1 : 1);
+	add_keys(request, about, lookup);
+}
+
+static void
+on_answer(void *context, const struct session_answer *answer)
+{
+	struct wait wait = *(struct wait *)context;
+	size_t n = rows_count(&answer->rows);
+	struct lookup_row *rows = calloc(n + 1, sizeof(*rows));
+	struct pgripple_error err;
+
+	free(context);
+	if (rows == NULL) {
+		pgripple_error_nomem(&err);
+		wait.done(wait.context, SESSION_FAILED, NULL, 0, &err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct lookup_row){
+		    .image = rows_text(&answer->rows, i, 0),
+		    .length = rows_length(&answer->rows, i, 0),
+		};
+	wait.done(wait.context, answer->outcome, rows, n, answer->err);
+	free(rows);
+}
+
+int
+lookup_submit(struct session *session, const struct pgripple_graph *graph,
+    const struct catalog *catalog, const struct pgripple_lookup *lookup,
+    size_t max_rows, lookup_cb done, void *context, struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct about about;
+	struct wait *wait;
+
+	if (find_out(graph, catalog, lookup, &about, err) != 0)
+		return -1;
+	wait = malloc(sizeof(*wait));
+	if (wait == NULL)
+		return pgripple_error_nomem(err);
+	*wait = (struct wait){done, context};
+	print_lookup(&request, &about, lookup, max_rows);
+	if (request_submit(&request, session, false, on_answer, wait, err) !=
+	    0) {
+		free(wait);
+		return -1;
+	}
+	return 0;
+}

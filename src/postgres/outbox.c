@@ -1,0 +1,267 @@
+/*
+ * The outbox.
+ *
+ * Rows become visible in another order than that of their ids, so nothing is
+ * remembered of them but their presence: what was applied is deleted, and what
+ * is there was not.
+ */
+#include "postgres/outbox.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "postgres/quote.h"
+#include "postgres/request.h"
+
+struct fetch {
+	outbox_fetch_cb done;
+	void *context;
+};
+
+struct acknowledge {
+	outbox_acknowledge_cb done;
+	void *context;
+};
+
+/* ---- fetch ---- */
+
+enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE };
+
+/*
+ * The settings hold for this statement alone: lookups on the same session
+ * choose freely.  Without them a planner that has no statistics, or those of
+ * an empty table, reads and sorts the whole outbox for each batch.  They are
+ * sent as one message, hence as one transaction in one round trip; as such it
+ * cannot have parameters, but it needs none that are not numbers.
+ *
+ * A row belongs to the batch if the bytes before it leave room: so the first
+ * always does, and the last may go past the bound.
+ */
+static void
+print_fetch(
+    struct buf *sql, const char *schema, const struct outbox_bounds *bounds)
+{
+	buf_add_string(sql, "SET LOCAL enable_seqscan = off;"
+			    "SET LOCAL enable_bitmapscan = off;"
+			    "SET LOCAL enable_sort = off;"
+			    "SELECT id, xid, (extract(epoch FROM at) * "
+			    "1000000)::bigint, change FROM ("
+			    "SELECT id, xid, at, change, sum(bytes) "
+			    "OVER (ORDER BY id) - bytes AS before FROM ("
+			    "SELECT id, xid, at, change, bytes::bigint FROM ");
+	quote_identifier(sql, schema);
+	buf_printf(sql,
+	    ".outbox WHERE id > %" PRId64 " ORDER BY id LIMIT %" PRId64
+	    ") AS oldest) AS summed WHERE before < %" PRId64 " OR before = 0 "
+	    "ORDER BY id",
+	    bounds->above_id, bounds->max_rows, bounds->max_bytes);
+}
+
+static void
+read_fetched(const struct rows *rows, size_t row, struct outbox_row *ret_row)
+{
+	*ret_row = (struct outbox_row){
+	    .id = rows_int(rows, row, FETCH_ID),
+	    .xid = strtoull(rows_text(rows, row, FETCH_XID), NULL, 10),
+	    .wall_us = rows_int(rows, row, FETCH_AT),
+	    .change = rows_text(rows, row, FETCH_CHANGE),
+	    .length = rows_length(rows, row, FETCH_CHANGE),
+	};
+}
+
+static void
+on_fetched(void *context, const struct session_answer *answer)
+{
+	struct fetch fetch = *(struct fetch *)context;
+	size_t n = rows_count(&answer->rows);
+	struct outbox_row *rows = calloc(n + 1, sizeof(*rows));
+	struct pgripple_error err;
+
+	free(context);
+	if (rows == NULL) {
+		pgripple_error_nomem(&err);
+		fetch.done(fetch.context, SESSION_FAILED, NULL, 0, &err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		read_fetched(&answer->rows, i, &rows[i]);
+	fetch.done(fetch.context, answer->outcome, rows, n, answer->err);
+	free(rows);
+}
+
+int
+outbox_fetch(struct session *session, const char *schema,
+    const struct outbox_bounds *bounds, outbox_fetch_cb done, void *context,
+    struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct fetch *fetch = malloc(sizeof(*fetch));
+
+	if (fetch == NULL)
+		return pgripple_error_nomem(err);
+	*fetch = (struct fetch){done, context};
+	print_fetch(&request.sql, schema, bounds);
+	if (request_submit(&request, session, true, on_fetched, fetch, err) !=
+	    0) {
+		free(fetch);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- acknowledge ---- */
+
+static void add_part(struct request *request, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+static void
+add_part(struct request *request, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&request->sql, format, args);
+	va_end(args);
+}
+
+static void
+add_strings(struct request *request, const char *const *texts, size_t n)
+{
+	struct buf *array = request_value(request);
+
+	array_open(array);
+	for (size_t i = 0; i < n; i++)
+		array_add_string(array, texts[i]);
+	array_close(array);
+}
+
+static void
+add_applied(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	struct buf *ids = request_value(request);
+
+	array_open(ids);
+	for (size_t i = 0; i < acknowledgement->n_ids; i++)
+		array_add_int(ids, acknowledgement->ids[i]);
+	array_close(ids);
+	add_part(request,
+	    "WITH gone AS (DELETE FROM %s.outbox "
+	    "WHERE id = ANY ($%d::bigint[]) RETURNING id)",
+	    schema, request->n_values);
+}
+
+/* The rows that are kept are counted before the new ones come in, for a
+ * statement does not see what it inserts. */
+static void
+add_rejected(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	struct buf *ids = request_value(request);
+	struct buf *reasons = request_value(request);
+
+	array_open(ids);
+	array_open(reasons);
+	for (size_t i = 0; i < acknowledgement->n_rejections; i++) {
+		array_add_int(ids, acknowledgement->rejections[i].id);
+		array_add_string(
+		    reasons, acknowledgement->rejections[i].reason);
+	}
+	array_close(ids);
+	array_close(reasons);
+	add_part(request,
+	    ", bad AS (SELECT * FROM unnest($%d::bigint[], $%d::text[]) "
+	    "AS bad (id, reason))"
+	    ", taken AS (DELETE FROM %s.outbox AS o USING bad "
+	    "WHERE o.id = bad.id "
+	    "RETURNING o.id, o.xid, o.at, o.change, bad.reason)"
+	    ", kept AS (INSERT INTO %s.rejected (id, xid, at, change, reason) "
+	    "SELECT id, xid, at, change, reason FROM taken "
+	    "ORDER BY id DESC LIMIT %" PRId64 " ON CONFLICT (id) DO NOTHING)"
+	    ", dropped AS (DELETE FROM %s.rejected WHERE id = ANY (ARRAY("
+	    "SELECT id FROM %s.rejected ORDER BY rejected_at DESC, id DESC "
+	    "OFFSET greatest(0, %" PRId64 " - (SELECT count(*) FROM taken)))))",
+	    request->n_values - 1, request->n_values, schema, schema,
+	    acknowledgement->max_rejected, schema, schema,
+	    acknowledgement->max_rejected);
+}
+
+static void
+add_tasks(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	add_strings(request, acknowledgement->tasks, acknowledgement->n_tasks);
+	add_part(request,
+	    ", added AS (INSERT INTO %s.task (operation) "
+	    "SELECT operation::json FROM unnest($%d::text[]) AS operation "
+	    "ON CONFLICT DO NOTHING)",
+	    schema, request->n_values);
+}
+
+/* What nobody reads is not computed: so the pongs are counted. */
+static void
+add_answer(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	add_part(request, " SELECT (SELECT count(*) FROM gone)");
+	if (acknowledgement->n_rejections > 0)
+		add_part(request, " + (SELECT count(*) FROM taken)");
+	if (acknowledgement->n_pongs == 0)
+		return;
+	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
+	add_part(request,
+	    ", (SELECT count(pg_notify(%s.channel() || '_pong', key)) "
+	    "FROM unnest($%d::text[]) AS key)",
+	    schema, request->n_values);
+}
+
+static void
+print_acknowledgement(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	add_applied(request, schema, acknowledgement);
+	if (acknowledgement->n_rejections > 0)
+		add_rejected(request, schema, acknowledgement);
+	if (acknowledgement->n_tasks > 0)
+		add_tasks(request, schema, acknowledgement);
+	add_answer(request, schema, acknowledgement);
+}
+
+static void
+on_acknowledged(void *context, const struct session_answer *answer)
+{
+	struct acknowledge acknowledge = *(struct acknowledge *)context;
+	size_t n_gone = 0;
+
+	free(context);
+	if (answer->outcome == SESSION_DONE)
+		n_gone = (size_t)rows_int(&answer->rows, 0, 0);
+	acknowledge.done(
+	    acknowledge.context, answer->outcome, n_gone, answer->err);
+}
+
+int
+outbox_acknowledge(struct session *session, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement,
+    outbox_acknowledge_cb done, void *context, struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct buf quoted = BUF_INIT;
+	struct acknowledge *acknowledge = malloc(sizeof(*acknowledge));
+	int failed;
+
+	quote_identifier(&quoted, schema);
+	if (acknowledge == NULL || quoted.failed) {
+		buf_done(&quoted);
+		free(acknowledge);
+		return pgripple_error_nomem(err);
+	}
+	*acknowledge = (struct acknowledge){done, context};
+	print_acknowledgement(&request, quoted.bytes, acknowledgement);
+	buf_done(&quoted);
+	failed = request_submit(
+	    &request, session, false, on_acknowledged, acknowledge, err);
+	if (failed)
+		free(acknowledge);
+	return failed;
+}

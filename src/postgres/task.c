@@ -1,0 +1,94 @@
+/*
+ * Tasks.
+ */
+#include "postgres/task.h"
+
+#include <inttypes.h>
+
+#include "postgres/quote.h"
+#include "postgres/request.h"
+
+struct next {
+	task_next_cb done;
+	void *context;
+};
+
+struct finish {
+	task_done_cb done;
+	void *context;
+};
+
+static void
+on_next(void *context, const struct session_answer *answer)
+{
+	struct next next = *(struct next *)context;
+	struct task task;
+	bool is_there = rows_count(&answer->rows) > 0;
+
+	free(context);
+	if (is_there)
+		task = (struct task){
+		    .id = rows_int(&answer->rows, 0, 0),
+		    .operation = rows_text(&answer->rows, 0, 1),
+		    .length = rows_length(&answer->rows, 0, 1),
+		};
+	next.done(next.context, answer->outcome, is_there ? &task : NULL,
+	    answer->err);
+}
+
+int
+task_next(struct session *session, const char *schema, task_next_cb done,
+    void *context, struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct next *next = malloc(sizeof(*next));
+
+	if (next == NULL)
+		return pgripple_error_nomem(err);
+	*next = (struct next){done, context};
+	buf_add_string(&request.sql, "UPDATE ");
+	quote_identifier(&request.sql, schema);
+	buf_add_string(&request.sql, ".task SET started = "
+				     "coalesce(started, clock_timestamp()) "
+				     "WHERE id = (SELECT id FROM ");
+	quote_identifier(&request.sql, schema);
+	buf_add_string(&request.sql, ".task WHERE due <= clock_timestamp() "
+				     "ORDER BY due, id LIMIT 1) "
+				     "RETURNING id, operation");
+	if (request_submit(&request, session, false, on_next, next, err) != 0) {
+		free(next);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+on_finished(void *context, const struct session_answer *answer)
+{
+	struct finish finish = *(struct finish *)context;
+
+	free(context);
+	finish.done(finish.context, answer->outcome, answer->err);
+}
+
+int
+task_done(struct session *session, const char *schema, int64_t id,
+    task_done_cb done, void *context, struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct finish *finish = malloc(sizeof(*finish));
+
+	if (finish == NULL)
+		return pgripple_error_nomem(err);
+	*finish = (struct finish){done, context};
+	buf_add_string(&request.sql, "DELETE FROM ");
+	quote_identifier(&request.sql, schema);
+	buf_add_string(&request.sql, ".task WHERE id = $1::bigint");
+	buf_printf(request_value(&request), "%" PRId64, id);
+	if (request_submit(
+		&request, session, false, on_finished, finish, err) != 0) {
+		free(finish);
+		return -1;
+	}
+	return 0;
+}
