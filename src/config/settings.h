@@ -1,7 +1,7 @@
 /*
- * The operator's settings: pgripple.yaml.  One table in settings.c has every
- * key with type, range, default and help; docs/settings.md is checked against
- * it.
+ * The operator's settings: pgripple.yaml.  One table in settings_table.c has
+ * every key with type, range, default and help; docs/settings.md is checked
+ * against it.
  */
 #ifndef PGRIPPLE_CONFIG_SETTINGS_H
 #define PGRIPPLE_CONFIG_SETTINGS_H
@@ -72,6 +72,11 @@ struct settings {
 int settings_load(const char *path, struct pgripple_errors *errors,
     struct settings **ret_settings) MUST_CHECK;
 void settings_free(struct settings *settings);
+
+/* The path of the first setting that differs and that a reload cannot take
+ * over, or NULL. */
+const char *settings_fixed_difference(
+    const struct settings *running, const struct settings *candidate);
 
 /* Appends every key as a Markdown table: path, type, default, whether a reload
  * takes it over, help.  docs/settings.md holds it. */

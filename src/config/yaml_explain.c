@@ -212,7 +212,7 @@ explain_flow_colon(const struct yaml_source *source,
 {
 	size_t start = yaml_source_offset(source, &parser->context_mark);
 	const char *s = source->text + start;
-	size_t left = source->length - start, n = 0;
+	size_t left = source->length - start, n = 0, key;
 	int depth = 0;
 	struct piece p;
 
@@ -231,8 +231,8 @@ explain_flow_colon(const struct yaml_source *source,
 		    "Write \"a.x -> b.y: { option: value }\".");
 		return;
 	}
-	if (missing_space(source, p, &(struct pgripple_errors){0}) &&
-	    p.text[unspaced_key(p) + 1] != '{') {
+	key = unspaced_key(p);
+	if (key != 0 && p.text[key + 1] != '{') {
 		(void)missing_space(source, p, errors);
 		return;
 	}
@@ -254,11 +254,7 @@ explain_misfit(const struct yaml_source *source, const yaml_parser_t *parser,
 	struct pgripple_error *e;
 	size_t n;
 
-	if (front.n > 0 && *here.text != '-') {
-		front = without_dash(source, front);
-	} else if (front.n > 0) {
-		front = without_dash(source, front);
-	}
+	front = without_dash(source, front);
 	if (front.n > 0) {
 		e = add(source, errors, offset,
 		    "text goes on after the value has ended");

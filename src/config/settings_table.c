@@ -1,0 +1,150 @@
+/*
+ * Every setting, once: what the file may say, what holds where it says
+ * nothing, and the reference that docs/settings.md prints.
+ */
+#include "config/settings_table.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "base/unit.h"
+
+#define AT(member) offsetof(struct settings, member)
+#define SECOND INT64_C(1000)
+#define HOUR (3600 * SECOND)
+#define MEBI (INT64_C(1) << 20)
+#define MILLION INT64_C(1000000)
+
+const struct setting settings_table[] = {
+    {"graph", SETTING_TEXT, AT(graph), "graph.yaml", 0, 0, NULL, true,
+	"The file with models and relations; a relative path starts at the "
+	"folder of this file."},
+    {"postgres.conninfo", SETTING_TEXT, AT(postgres.conninfo), "", 0, 0, NULL,
+	false,
+	"How libpq connects: `dbname=app host=...` or a URI; several hosts "
+	"are allowed. A direct connection, not a pooler."},
+    {"postgres.schema", SETTING_SCHEMA, AT(postgres.schema), "pgripple", 0, 0,
+	NULL, false, "The schema of the outbox and its functions."},
+    {"postgres.notify", SETTING_NOTIFY, AT(postgres.notify), "always", 0, 0,
+	"adaptive, always, never", false,
+	"When a writer rings the doorbell. `never` leaves it to polling, for "
+	"two-phase commit; `adaptive` is not supported by this version."},
+    {"postgres.poll_interval", SETTING_DURATION, AT(postgres.poll_interval_ms),
+	"5s", 10, HOUR, NULL, true,
+	"How often the outbox is looked at when nothing rang."},
+    {"postgres.connect_timeout", SETTING_DURATION,
+	AT(postgres.connect_timeout_ms), "10s", 100, HOUR, NULL, false,
+	"How long connecting may take."},
+    {"postgres.statement_timeout", SETTING_DURATION,
+	AT(postgres.statement_timeout_ms), "30s", 100, HOUR, NULL, false,
+	"How long one statement of the daemon may take."},
+    {"postgres.heartbeat", SETTING_DURATION, AT(postgres.heartbeat_ms), "5s",
+	100, HOUR, NULL, false,
+	"How often the listening session is seen to be alive."},
+    {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
+	NULL, false,
+	"`redis://[user[:password]@]host[:port][/db]` or "
+	"`unix:///path/to/socket[?db=N]`."},
+    {"redis.connect_timeout", SETTING_DURATION, AT(redis.connect_timeout_ms),
+	"5s", 100, HOUR, NULL, false, "How long connecting may take."},
+    {"redis.command_timeout", SETTING_DURATION, AT(redis.command_timeout_ms),
+	"5s", 100, HOUR, NULL, false,
+	"How long the answer to a command may take."},
+    {"limits.batch_rows", SETTING_COUNT, AT(limits.batch_rows), "500", 1,
+	100000, NULL, true, "Changes that are fetched together."},
+    {"limits.batch_bytes", SETTING_SIZE, AT(limits.batch_bytes), "1MB", 1024,
+	256 * MEBI, NULL, true, "Bytes that are fetched together."},
+    {"limits.touched_rows", SETTING_COUNT, AT(limits.touched_rows), "100000", 1,
+	100 * MILLION, NULL, true,
+	"Touched rows of a batch; past it models are invalidated as a whole."},
+    {"limits.lookup_rows", SETTING_COUNT, AT(limits.lookup_rows), "10000", 1,
+	100 * MILLION, NULL, true,
+	"Rows that one lookup may find; past it the model is invalidated as a "
+	"whole."},
+    {"limits.bulk_rows", SETTING_COUNT, AT(limits.bulk_rows), "100000", 1,
+	1000 * MILLION, NULL, true,
+	"A statement that changes more rows leaves no images: its model is "
+	"invalidated as a whole."},
+    {"limits.rejected_rows", SETTING_COUNT, AT(limits.rejected_rows), "10000",
+	0, 1000 * MILLION, NULL, true,
+	"Changes that could not be understood and are kept to be looked at."},
+    {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "500", 1, MILLION,
+	NULL, true, "Keys that one step of a scan looks at."},
+    {"tasks.scan_pause", SETTING_DURATION, AT(tasks.scan_pause_ms), "1ms", 0,
+	HOUR, NULL, true, "The pause between two steps."},
+    {"log.level", SETTING_CHOICE, AT(log.level), "info", 0, 0,
+	"error, warning, info, debug", true, "The least that is logged."},
+    {"log.format", SETTING_CHOICE, AT(log.format), "auto", 0, 0,
+	"auto, json, text", true,
+	"`auto` is text on a terminal and JSON elsewhere."},
+    {"log.values", SETTING_FLAG, AT(log.values), "true", 0, 0, NULL, true,
+	"Whether keys and values may be in the log."},
+    {"log.changes_per_second", SETTING_COUNT, AT(log.changes_per_second),
+	"1000", 0, MILLION, NULL, true,
+	"Lines for single changes; what is above is summed up."},
+    {"retry_max", SETTING_DURATION, AT(retry_max_ms), "10s", 100, HOUR, NULL,
+	false, "The longest pause between two attempts to reach a server."},
+    {"drain_timeout", SETTING_DURATION, AT(drain_timeout_ms), "10s", 0, HOUR,
+	NULL, true, "How long a stopping daemon may finish its batch."},
+};
+
+const size_t settings_table_size = N_ELEMENTS(settings_table);
+
+static void
+print_type(const struct setting *setting, struct buf *buf)
+{
+	switch (setting->type) {
+	case SETTING_TEXT:
+		buf_add_string(buf, "text");
+		break;
+	case SETTING_SCHEMA:
+		buf_add_string(buf, "name");
+		break;
+	case SETTING_URL:
+		buf_add_string(buf, "URL");
+		break;
+	case SETTING_CHOICE:
+	case SETTING_NOTIFY:
+		buf_add_string(buf, setting->choices);
+		break;
+	case SETTING_FLAG:
+		buf_add_string(buf, "true, false");
+		break;
+	case SETTING_DURATION:
+		buf_add_string(buf, "duration, ");
+		unit_print_duration(buf, setting->min);
+		buf_add_string(buf, " to ");
+		unit_print_duration(buf, setting->max);
+		break;
+	case SETTING_SIZE:
+		buf_add_string(buf, "size, ");
+		unit_print_size(buf, setting->min);
+		buf_add_string(buf, " to ");
+		unit_print_size(buf, setting->max);
+		break;
+	case SETTING_COUNT:
+		buf_printf(buf, "number, %" PRId64 " to %" PRId64, setting->min,
+		    setting->max);
+		break;
+	}
+}
+
+void
+settings_print_reference(struct buf *buf)
+{
+	buf_add_string(buf,
+	    "| key | type | default | taken over by reload | meaning |\n"
+	    "|---|---|---|---|---|\n");
+	for (size_t i = 0; i < settings_table_size; i++) {
+		const struct setting *setting = &settings_table[i];
+
+		buf_printf(buf, "| `%s` | ", setting->path);
+		print_type(setting, buf);
+		if (*setting->initial == '\0')
+			buf_add_string(buf, " | empty");
+		else
+			buf_printf(buf, " | `%s`", setting->initial);
+		buf_printf(buf, " | %s | %s |\n",
+		    setting->reloadable ? "yes" : "no", setting->help);
+	}
+}

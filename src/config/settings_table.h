@@ -1,0 +1,51 @@
+/*
+ * The table of settings, and reading one value.  Private to
+ * config/settings*.c.
+ */
+#ifndef PGRIPPLE_CONFIG_SETTINGS_TABLE_H
+#define PGRIPPLE_CONFIG_SETTINGS_TABLE_H
+
+#include "base/util.h"
+#include "config/settings.h"
+
+struct arena;
+
+enum setting_type {
+	SETTING_TEXT, /* const char * */
+	SETTING_SCHEMA, /* const char *: a plain identifier */
+	SETTING_URL, /* const char *: of a Redis server */
+	SETTING_CHOICE, /* const char *: one of the choices */
+	SETTING_NOTIFY, /* enum notify_mode: one of the choices */
+	SETTING_FLAG, /* bool */
+	SETTING_DURATION, /* int64_t, in milliseconds */
+	SETTING_SIZE, /* int64_t, in bytes */
+	SETTING_COUNT, /* int64_t */
+};
+
+struct setting {
+	const char *path; /* "postgres.conninfo" */
+	enum setting_type type;
+	size_t offset; /* in struct settings */
+	const char *initial; /* as in the file */
+	int64_t min; /* of numbers */
+	int64_t max;
+	const char *choices; /* "error, warning, info, debug" */
+	bool reloadable;
+	const char *help;
+};
+
+extern const struct setting settings_table[];
+extern const size_t settings_table_size;
+
+/* Reads the value of a setting; text is copied to the arena.  CONFIG error
+ * without a position; it never holds what may contain a password. */
+int setting_parse(const struct setting *setting, const char *text,
+    struct arena *arena, struct settings *settings,
+    struct pgripple_error *err) MUST_CHECK;
+bool setting_is_equal(const struct setting *setting, const struct settings *a,
+    const struct settings *b);
+
+/* 0, or -1 with what is wrong with the shape of a URL; without its text. */
+int redis_url_check(const char *url, struct pgripple_error *err) MUST_CHECK;
+
+#endif

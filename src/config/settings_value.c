@@ -1,0 +1,346 @@
+/*
+ * The value of one setting: from text, and compared.
+ */
+#include "config/settings_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/closest.h"
+#include "base/unit.h"
+
+#define MAX_SCHEMA 40
+
+const char *
+notify_mode_name(enum notify_mode mode)
+{
+	switch (mode) {
+	case NOTIFY_MODE_ADAPTIVE:
+		return "adaptive";
+	case NOTIFY_MODE_ALWAYS:
+		return "always";
+	case NOTIFY_MODE_NEVER:
+		return "never";
+	}
+	return "unknown";
+}
+
+static void *
+member(const struct setting *setting, struct settings *settings)
+{
+	return (char *)settings + setting->offset;
+}
+
+static const void *
+const_member(const struct setting *setting, const struct settings *settings)
+{
+	return (const char *)settings + setting->offset;
+}
+
+static int
+fail(struct pgripple_error *err, const struct setting *setting,
+    const char *what, const char *text)
+{
+	return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+	    "\"%s\" must be %s, not \"%.80s\"", setting->path, what, text);
+}
+
+static bool
+is_choice(const struct setting *setting, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *c = setting->choices; *c != '\0';) {
+		size_t length = strcspn(c, ",");
+
+		if (length == n && memcmp(c, text, n) == 0)
+			return true;
+		c += length;
+		c += strspn(c, ", ");
+	}
+	return false;
+}
+
+static int
+check_choice(
+    const struct setting *setting, const char *text, struct pgripple_error *err)
+{
+	if (is_choice(setting, text))
+		return 0;
+	(void)fail(err, setting, "one of its choices", text);
+	pgripple_error_hint(err, "Write one of: %s.", setting->choices);
+	return -1;
+}
+
+static int
+check_schema(
+    const struct setting *setting, const char *text, struct pgripple_error *err)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789_";
+
+	if (*text != '\0' && text[strspn(text, letters)] == '\0' &&
+	    strchr("0123456789", *text) == NULL &&
+	    strncmp(text, "pg_", 3) != 0 && strlen(text) <= MAX_SCHEMA)
+		return 0;
+	(void)fail(err, setting, "a plain name", text);
+	pgripple_error_hint(err,
+	    "Use lower-case letters, digits and underscores, at most %d, and "
+	    "do not begin with a digit or \"pg_\".",
+	    MAX_SCHEMA);
+	return -1;
+}
+
+static int
+parse_text(const struct setting *setting, const char *text, struct arena *arena,
+    struct settings *settings, struct pgripple_error *err)
+{
+	const char *copy;
+
+	if ((setting->type == SETTING_SCHEMA &&
+		check_schema(setting, text, err) < 0) ||
+	    (setting->type == SETTING_URL && redis_url_check(text, err) < 0) ||
+	    (setting->type == SETTING_CHOICE &&
+		check_choice(setting, text, err) < 0))
+		return -1;
+	if (*text == '\0' && *setting->initial != '\0')
+		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+		    "\"%s\" is empty", setting->path);
+	copy = arena_strdup(arena, text);
+	if (copy == NULL)
+		return pgripple_error_nomem(err);
+	*(const char **)member(setting, settings) = copy;
+	return 0;
+}
+
+static int
+parse_flag(const struct setting *setting, const char *text,
+    struct settings *settings, struct pgripple_error *err)
+{
+	bool is_true = strcmp(text, "true") == 0;
+
+	if (!is_true && strcmp(text, "false") != 0) {
+		(void)fail(err, setting, "true or false", text);
+		pgripple_error_hint(err, "Write true or false.");
+		return -1;
+	}
+	*(bool *)member(setting, settings) = is_true;
+	return 0;
+}
+
+static int
+parse_notify(const struct setting *setting, const char *text,
+    struct settings *settings, struct pgripple_error *err)
+{
+	enum notify_mode mode = NOTIFY_MODE_ALWAYS;
+
+	if (check_choice(setting, text, err) < 0)
+		return -1;
+	if (strcmp(text, "adaptive") == 0)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+		    "\"%s\" \"adaptive\" is not supported by this version",
+		    setting->path);
+	if (strcmp(text, "never") == 0)
+		mode = NOTIFY_MODE_NEVER;
+	*(enum notify_mode *)member(setting, settings) = mode;
+	return 0;
+}
+
+static bool
+parse_number(const struct setting *setting, const char *text, int64_t *ret)
+{
+	switch (setting->type) {
+	case SETTING_DURATION:
+		return unit_parse_duration(text, ret);
+	case SETTING_SIZE:
+		return unit_parse_size(text, ret);
+	default:
+		return unit_parse_count(text, ret);
+	}
+}
+
+static void
+print_number(const struct setting *setting, int64_t number, struct buf *buf)
+{
+	if (setting->type == SETTING_DURATION)
+		unit_print_duration(buf, number);
+	else if (setting->type == SETTING_SIZE)
+		unit_print_size(buf, number);
+	else
+		buf_printf(buf, "%lld", (long long)number);
+}
+
+static int
+fail_number(
+    const struct setting *setting, const char *text, struct pgripple_error *err)
+{
+	if (setting->type == SETTING_DURATION) {
+		(void)fail(err, setting, "a duration", text);
+		pgripple_error_hint(
+		    err, "Write a number with a unit: 250ms, 5s, 2m or 1h.");
+	} else if (setting->type == SETTING_SIZE) {
+		(void)fail(err, setting, "a size", text);
+		pgripple_error_hint(err,
+		    "Write a number of bytes, or one with a unit: 64kB, 1MB.");
+	} else {
+		(void)fail(err, setting, "a whole number", text);
+		pgripple_error_hint(err, "Write digits alone.");
+	}
+	return -1;
+}
+
+static int
+parse_bounded(const struct setting *setting, const char *text,
+    struct settings *settings, struct pgripple_error *err)
+{
+	CLEANUP(buf_done) struct buf range = BUF_INIT;
+	int64_t number;
+
+	if (!parse_number(setting, text, &number))
+		return fail_number(setting, text, err);
+	if (number < setting->min || number > setting->max) {
+		buf_add_string(&range, "from ");
+		print_number(setting, setting->min, &range);
+		buf_add_string(&range, " to ");
+		print_number(setting, setting->max, &range);
+		return fail(err, setting, buf_string(&range), text);
+	}
+	*(int64_t *)member(setting, settings) = number;
+	return 0;
+}
+
+int
+setting_parse(const struct setting *setting, const char *text,
+    struct arena *arena, struct settings *settings, struct pgripple_error *err)
+{
+	switch (setting->type) {
+	case SETTING_TEXT:
+	case SETTING_SCHEMA:
+	case SETTING_URL:
+	case SETTING_CHOICE:
+		return parse_text(setting, text, arena, settings, err);
+	case SETTING_NOTIFY:
+		return parse_notify(setting, text, settings, err);
+	case SETTING_FLAG:
+		return parse_flag(setting, text, settings, err);
+	case SETTING_DURATION:
+	case SETTING_SIZE:
+	case SETTING_COUNT:
+		return parse_bounded(setting, text, settings, err);
+	}
+	return pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
+	    "setting \"%s\" is of no type", setting->path);
+}
+
+bool
+setting_is_equal(const struct setting *setting, const struct settings *a,
+    const struct settings *b)
+{
+	const void *x = const_member(setting, a);
+	const void *y = const_member(setting, b);
+
+	switch (setting->type) {
+	case SETTING_TEXT:
+	case SETTING_SCHEMA:
+	case SETTING_URL:
+	case SETTING_CHOICE:
+		return strcmp(*(const char *const *)x,
+			   *(const char *const *)y) == 0;
+	case SETTING_NOTIFY:
+		return *(const enum notify_mode *)x ==
+		       *(const enum notify_mode *)y;
+	case SETTING_FLAG:
+		return *(const bool *)x == *(const bool *)y;
+	case SETTING_DURATION:
+	case SETTING_SIZE:
+	case SETTING_COUNT:
+		return *(const int64_t *)x == *(const int64_t *)y;
+	}
+	return false;
+}
+
+static int
+fail_url(struct pgripple_error *err, const char *what)
+{
+	(void)pgripple_error_set(
+	    err, PGRIPPLE_ERROR_CONFIG, "\"redis.url\" %s", what);
+	pgripple_error_hint(err,
+	    "Write redis://[user[:password]@]host[:port][/db] or "
+	    "unix:///path/to/socket[?db=N].");
+	return -1;
+}
+
+static bool
+is_number(const char *text, size_t n, int64_t min, int64_t max)
+{
+	char digits[16];
+	int64_t number;
+
+	if (n == 0 || n >= sizeof(digits))
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	return unit_parse_count(digits, &number) && number >= min &&
+	       number <= max;
+}
+
+/* "user:password@host:port", without what follows it. */
+static int
+check_host(const char *text, size_t n, struct pgripple_error *err)
+{
+	const char *at = memrchr(text, '@', n);
+	const char *host = at == NULL ? text : at + 1;
+	const char *end = text + n, *port;
+
+	if (host < end && *host == '[')
+		port = memchr(host, ']', (size_t)(end - host));
+	else
+		port = host;
+	if (port != NULL)
+		port = memchr(port, ':', (size_t)(end - port));
+	if (host == end || host == port)
+		return fail_url(err, "names no host");
+	if (port != NULL &&
+	    !is_number(port + 1, (size_t)(end - port - 1), 1, 65535))
+		return fail_url(
+		    err, "has a port that is no number up to 65535");
+	return 0;
+}
+
+int
+redis_url_check(const char *url, struct pgripple_error *err)
+{
+	const char *rest;
+	size_t n;
+
+	if (strncmp(url, "rediss://", 9) == 0 ||
+	    strncmp(url, "redis+sentinel://", 17) == 0)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+		    "\"redis.url\" with \"%.*s\" is not supported by this "
+		    "version",
+		    (int)(strstr(url, "://") - url) + 3, url);
+	if (strncmp(url, "unix://", 7) == 0) {
+		rest = strstr(url, "?db=");
+		if (url[7] != '/' || url[8] == '\0')
+			return fail_url(err, "names no absolute path");
+		if (rest != NULL &&
+		    !is_number(rest + 4, strlen(rest + 4), 0, 999999))
+			return fail_url(
+			    err, "has a database that is no number");
+		return 0;
+	}
+	if (strncmp(url, "redis://", 8) != 0)
+		return fail_url(
+		    err, "begins with neither redis:// nor unix://");
+	rest = url + 8;
+	n = strcspn(rest, "/");
+	if (check_host(rest, n, err) < 0)
+		return -1;
+	rest += n;
+	if (rest[0] == '/' && rest[1] != '\0' &&
+	    !is_number(rest + 1, strlen(rest + 1), 0, 999999))
+		return fail_url(err, "has a database that is no number");
+	return 0;
+}
