@@ -5,11 +5,13 @@
 #include <signal.h>
 
 #include "cli/cli.h"
+#include "flow/daemon.h"
 
 int
 main(int argc, char **argv)
 {
 	const struct cli_host host = {
+	    .run = daemon_run,
 	    .event_version = event_get_version(),
 	};
 

@@ -3,12 +3,92 @@
  */
 #include "cli/commands.h"
 
+#define SERVERS OPTION(CONFIG) | OPTION(CONNINFO)
+
 const struct cli_command cli_commands[] = {
+    {
+	.name = "check",
+	.summary = "do the files, the database and Redis fit together?",
+	.help =
+	    "Looks at the settings and the graph; then whether the database "
+	    "has their\ntables, columns and triggers, and keeps LISTEN and "
+	    "session locks; then at\nRedis. A line for each thing: ok, "
+	    "warning, or error with what to do.\n\n"
+	    "Exit status: 0 fine or warnings alone, 1 problem found, "
+	    "69 a server is\nunreachable, 78 an error in the files.",
+	.examples = "  pgripple check --offline -c pgripple.yaml  "
+		    "# in CI, without servers\n"
+		    "  pgripple check                             "
+		    "# all of it, as the daemon",
+	.options = SERVERS | OPTION(OFFLINE),
+	.run = check_command,
+    },
+    {
+	.name = "sql",
+	.summary = "print what \"install\" would run, for review or for psql",
+	.help = "Prints the script that \"install\" would run on a database "
+		"which has nothing of\nit yet. Needs no server.",
+	.examples = "  pgripple sql | less\n"
+		    "  pgripple sql | psql -v ON_ERROR_STOP=1 "
+		    "\"dbname=app user=owner\"",
+	.options = OPTION(CONFIG),
+	.run = sql_command,
+    },
+    {
+	.name = "install",
+	.summary = "put schema and triggers into the database, or update them",
+	.help =
+	    "Creates pgripple's schema and the triggers on the graph's "
+	    "tables, or brings\nthem up to date; says what it changed. Table "
+	    "by table, each in a short\ntransaction that waits at most 2 s "
+	    "for a lock, and tries again. May be\ninterrupted and run again "
+	    "at any time: what is right is left alone.\n\n"
+	    "Run it as the owner of the tables, after every change of the "
+	    "graph.",
+	.examples = "  pgripple install --conninfo \"dbname=app user=owner\"",
+	.options = SERVERS,
+	.run = install_command,
+    },
+    {
+	.name = "run",
+	.summary = "the daemon: applies changes until SIGTERM",
+	.help = "Runs the daemon in the foreground, with its log on standard "
+		"error. It waits\nfor servers that are not there yet. SIGHUP "
+		"reads the files again; SIGTERM\nand SIGINT end it in good "
+		"order.",
+	.examples = "  pgripple run -c pgripple.yaml\n"
+		    "  systemctl enable --now pgripple",
+	.options = OPTION(CONFIG),
+	.run = run_command,
+    },
+    {
+	.name = "ping",
+	.summary = "is it working? send a canary the whole way and time it",
+	.help = "Puts a key into Redis and a change into the outbox, and waits "
+		"until the daemon\nhas removed the one and acknowledged the "
+		"other. Prints how long each stage\ntook, or which one failed "
+		"and what to look at.",
+	.examples = "  pgripple ping\n"
+		    "  pgripple ping --timeout 2s || alert",
+	.options = SERVERS | OPTION(TIMEOUT),
+	.run = ping_command,
+    },
+    {
+	.name = "uninstall",
+	.summary = "take everything of pgripple out of the database",
+	.help =
+	    "Removes the triggers and the schema, after showing what will go "
+	    "and asking.\nLeaves nothing behind. Stop the daemon first.",
+	.examples = "  pgripple uninstall --conninfo "
+		    "\"dbname=app user=owner\"",
+	.options = SERVERS | OPTION(YES),
+	.run = uninstall_command,
+    },
     {
 	.name = "version",
 	.summary = "print the versions of pgripple and its libraries",
-	.help = "Prints the versions of pgripple and of the libraries that it\n"
-		"uses, one in a line.",
+	.help = "Prints the versions of pgripple and of the libraries that it "
+		"uses, one a line.",
 	.examples = "  pgripple version",
 	.run = version_command,
     },

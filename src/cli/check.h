@@ -1,0 +1,24 @@
+/*
+ * The parts of "check".  Each adds its lines to the report.
+ */
+#ifndef PGRIPPLE_CLI_CHECK_H
+#define PGRIPPLE_CLI_CHECK_H
+
+#include "cli/report.h"
+
+struct catalog;
+struct command;
+struct configuration;
+struct options;
+struct pgripple_graph;
+struct settings;
+
+void check_postgres(struct report *report, const struct options *options,
+    const struct configuration *configuration);
+void check_rights(
+    struct report *report, struct command *command, const char *schema);
+void check_lookup_rights(struct report *report, struct command *command,
+    const struct pgripple_graph *graph, const struct catalog *catalog);
+void check_redis(struct report *report, const struct settings *settings);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * What most commands begin with: the files and the connection to Postgres.
+ */
+#include "cli/setup.h"
+
+#include "cli/output.h"
+#include "config/configuration.h"
+#include "postgres/catalog.h"
+#include "postgres/command.h"
+
+enum exit_status
+setup_settings(const struct options *options, struct settings **ret_settings)
+{
+	struct pgripple_errors errors = {0};
+	struct settings *settings;
+
+	if (settings_load(options->config, &errors, &settings) != 0)
+		return output_errors(&errors);
+	pgripple_errors_done(&errors);
+	*ret_settings = settings;
+	return EXIT_STATUS_OK;
+}
+
+enum exit_status
+setup_configuration(
+    const struct options *options, struct configuration **ret_configuration)
+{
+	struct pgripple_errors errors = {0};
+	struct configuration *configuration;
+
+	if (configuration_load(options->config, &errors, &configuration) != 0)
+		return output_errors(&errors);
+	pgripple_errors_done(&errors);
+	*ret_configuration = configuration;
+	return EXIT_STATUS_OK;
+}
+
+const char *
+setup_conninfo(const struct options *options, const struct settings *settings)
+{
+	return options->conninfo != NULL ? options->conninfo
+					 : settings->postgres.conninfo;
+}
+
+enum exit_status
+setup_postgres(const struct options *options, const struct settings *settings,
+    struct command **ret_command)
+{
+	struct pgripple_error err;
+
+	if (command_open(setup_conninfo(options, settings),
+		settings->postgres.connect_timeout_ms,
+		settings->postgres.statement_timeout_ms, ret_command,
+		&err) != 0)
+		return output_error(&err);
+	return EXIT_STATUS_OK;
+}
+
+enum exit_status
+setup_catalog(struct command *command,
+    const struct configuration *configuration, struct catalog **ret_catalog)
+{
+	struct catalog *catalog;
+	struct pgripple_error err;
+	enum exit_status status;
+
+	if (catalog_describe(command, configuration->settings->postgres.schema,
+		configuration->graph, &catalog, &err) != 0)
+		return output_error(&err);
+	if (catalog->problems.n_items > 0) {
+		status = output_errors(&catalog->problems);
+		catalog_free(catalog);
+		return status;
+	}
+	*ret_catalog = catalog;
+	return EXIT_STATUS_OK;
+}
+
+struct install_options
+setup_install_options(const struct settings *settings)
+{
+	return (struct install_options){
+	    .schema = settings->postgres.schema,
+	    .notify_mode = notify_mode_name(settings->postgres.notify),
+	    .bulk_rows = settings->limits.bulk_rows,
+	};
+}

@@ -1,0 +1,38 @@
+/*
+ * What most commands begin with: the files and the connection to Postgres.
+ * Each returns EXIT_STATUS_OK, or the exit status after having said on
+ * standard error what was wrong.
+ */
+#ifndef PGRIPPLE_CLI_SETUP_H
+#define PGRIPPLE_CLI_SETUP_H
+
+#include "base/exit_status.h"
+#include "cli/options.h"
+#include "postgres/install.h"
+
+struct catalog;
+struct command;
+struct configuration;
+struct settings;
+
+enum exit_status setup_settings(
+    const struct options *options, struct settings **ret_settings) MUST_CHECK;
+/* Settings and graph. */
+enum exit_status setup_configuration(const struct options *options,
+    struct configuration **ret_configuration) MUST_CHECK;
+
+/* --conninfo, or what the settings say. */
+const char *setup_conninfo(
+    const struct options *options, const struct settings *settings);
+enum exit_status setup_postgres(const struct options *options,
+    const struct settings *settings, struct command **ret_command) MUST_CHECK;
+/* The graph is described to its end; problems that the catalog has with it
+ * are errors. */
+enum exit_status setup_catalog(struct command *command,
+    const struct configuration *configuration,
+    struct catalog **ret_catalog) MUST_CHECK;
+
+/* What the settings say of the installed objects; borrows from them. */
+struct install_options setup_install_options(const struct settings *settings);
+
+#endif

@@ -1,0 +1,324 @@
+"""pgripple check, with real servers."""
+
+import os
+import subprocess
+import textwrap
+
+import psycopg2
+import pytest
+
+from harness.process import Server, free_port, make_folder
+from harness.wait import wait_until
+
+GRAPH = """
+    models:
+      tournament:
+        table: app_tournament
+        invalidate: ["tournament:{id}"]
+      team:
+        table: app_team
+        invalidate: ["team:{id}"]
+    relations:
+      - team.tournament_id -> tournament.id
+"""
+
+
+@pytest.fixture
+def config(tournament, redis_server, make_config):
+    return make_config(tournament.conninfo(), redis_server.url, GRAPH)
+
+
+@pytest.fixture
+def ready(cli, config):
+    """A configuration whose database has everything installed."""
+    done = cli("install", "-c", config.path)
+    assert done.status == 0, done.stderr
+    return config
+
+
+def lines_of(done, level):
+    return [line for line in done.stdout.splitlines()
+            if line.startswith(level)]
+
+
+def test_all_is_fine_after_install(cli, ready):
+    done = cli("check", "-c", ready.path)
+    assert done.status == 0, done.stdout + done.stderr
+    assert lines_of(done, "error") == [] and lines_of(done, "warning") == []
+    text = done.stdout
+    assert f"ok       {ready.path}\n" in text
+    assert "2 models, 1 relation, 2 tables" in text
+    assert "LISTEN and session locks work" in text
+    assert 'schema "pgripple": version 0.1.0' in text
+    assert "table public.app_team: watched" in text
+    assert "redis " in text and "master" in text
+    assert text.endswith("no problem found\n")
+
+
+def test_check_leaves_no_lock_and_no_session_behind(cli, ready, tournament):
+    assert cli("check", "-c", ready.path).status == 0
+    assert tournament.value(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    wait_until(lambda: tournament.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname ="
+        " current_database() AND application_name LIKE 'pgripple%'") == 0,
+        what="the sessions of check to end")
+
+
+def test_before_install_it_says_what_to_run(cli, config):
+    done = cli("check", "-c", config.path)
+    assert done.status == 1
+    assert 'error    schema "pgripple" is not installed\n' in done.stdout
+    assert 'hint: Run "pgripple install".' in done.stdout
+
+
+@pytest.mark.parametrize("damage, complaint", [
+    ("ALTER TABLE app_team DISABLE TRIGGER pgripple_update", "disabled"),
+    ("DROP TRIGGER pgripple_insert ON app_team", "missing"),
+    ("ALTER TABLE app_team ADD COLUMN extra int", "columns"),
+])
+def test_damaged_triggers_are_reported(cli, ready, tournament, damage,
+                                       complaint):
+    tournament.execute(damage)
+    done = cli("check", "-c", ready.path)
+    assert done.status == 1
+    (line,) = lines_of(done, "error")
+    assert line.startswith("error    table public.app_team: ")
+    assert complaint in line
+    assert cli("install", "-c", ready.path).status == 0
+    assert cli("check", "-c", ready.path).status == 0
+
+
+def test_a_table_out_of_the_graph_and_one_not_yet_watched(cli, ready):
+    ready.write_graph("""
+        models:
+          user:
+            table: app_customuser
+            invalidate: ["user:{id}"]
+          team:
+            table: app_team
+            invalidate: ["team:{id}"]
+    """)
+    done = cli("check", "-c", ready.path)
+    assert done.status == 1
+    text = done.stdout
+    assert "error    table public.app_customuser: not watched" in text
+    assert ("warning  table public.app_tournament: watched, but in no model"
+            in text)
+    # The graph needs less of it than is captured, and that does no harm.
+    assert "ok       table public.app_team: watched" in text
+
+
+def test_errors_of_the_graph_have_a_place(cli, config):
+    config.write_graph("""\
+        models:
+          team:
+            table: app_teem
+            invalidate: ["team:{id}"]
+          user:
+            table: app_customuser
+            invalidate: ["user:{nickkname}"]
+    """)
+    done = cli("check", "-c", config.path)
+    assert done.status == 78
+    assert f"{config.graph_path}:3:" in done.stderr
+    assert "app_teem" in done.stderr
+    assert 'Did you mean "app_team"?' in done.stderr
+    assert f"{config.graph_path}:7:" in done.stderr
+    assert 'Did you mean "nickname"?' in done.stderr
+
+
+def test_all_syntax_errors_come_in_one_run(cli, config):
+    config.write_graph("""\
+        models:
+          team:
+            tabel: app_team
+            invalidate: ["team:{id}"]
+        relations:
+          - team.id -> taem.id
+    """)
+    done = cli("check", "--offline", "-c", config.path)
+    assert done.status == 78 and done.stdout == ""
+    assert f"{config.graph_path}:3:5: error: " in done.stderr
+    assert f"{config.graph_path}:6:" in done.stderr
+
+
+def test_offline_needs_no_server(cli, make_config):
+    config = make_config("host=/nonexistent dbname=no",
+                         "unix:///nonexistent/redis.sock", GRAPH)
+    done = cli("check", "--offline", "-c", config.path)
+    assert done.status == 0, done.stderr
+    assert "postgres" not in done.stdout and "redis" not in done.stdout
+
+
+def test_a_bad_redis_url_is_a_configuration_error(cli, config):
+    config.write_settings({"redis": {"url": "http://localhost"}})
+    done = cli("check", "--offline", "-c", config.path)
+    assert done.status == 78
+
+
+def test_unreachable_servers_are_told_apart(cli, make_config, tournament,
+                                            redis_server):
+    config = make_config("host=/nonexistent dbname=no", redis_server.url,
+                         GRAPH)
+    done = cli("check", "-c", config.path)
+    assert done.status == 69
+    assert len(lines_of(done, "error    postgres: ")) == 1
+    assert len(lines_of(done, "ok       redis")) == 1
+
+    config = make_config(tournament.conninfo(),
+                         "unix:///nonexistent/redis.sock", GRAPH)
+    done = cli("check", "-c", config.path)
+    assert done.status == 69
+    assert len(lines_of(done, "error    redis: ")) == 1
+    assert len(lines_of(done, "ok       postgres")) == 1
+
+
+def test_a_replica_is_a_problem(cli, ready, make_redis, redis_server):
+    replica = make_redis(replicaof=f"127.0.0.1 {redis_server.port}")
+    ready.write_settings({"redis": {"url": replica.url}})
+    done = cli("check", "-c", ready.path)
+    assert done.status in (1, 69)
+    (line,) = lines_of(done, "error")
+    assert line.startswith("error    redis: ")
+
+
+def test_passwords_are_never_shown(cli, make_config, redis_server):
+    config = make_config(
+        f"postgresql://me:hush@127.0.0.1:{free_port()}/app",
+        f"redis://:hush@127.0.0.1:{free_port()}/0", GRAPH)
+    done = cli("check", "-c", config.path)
+    assert done.status == 69
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_the_notify_mode_is_compared(cli, ready):
+    ready.write_settings({"postgres": {"notify": "never"}})
+    done = cli("check", "-c", ready.path)
+    assert done.status == 0
+    (line,) = lines_of(done, "warning")
+    assert 'notify mode: "always" in the database, "never" in' in line
+    assert cli("install", "-c", ready.path).status == 0
+    assert lines_of(cli("check", "-c", ready.path), "warning") == []
+
+
+def test_prepared_transactions_are_a_warning(cli, make_config, make_postgres,
+                                             redis_server):
+    server = make_postgres(max_prepared_transactions=5)
+    database = server.create_database("two_phase")
+    database.run_file("tests/system/tournament.sql")
+    config = make_config(database.conninfo(), redis_server.url, GRAPH)
+    assert cli("install", "-c", config.path).status == 0
+    done = cli("check", "-c", config.path)
+    assert done.status == 0
+    (line,) = lines_of(done, "warning")
+    assert "max_prepared_transactions is 5" in line
+    for connection in database.connections:
+        connection.close()
+
+
+def test_a_role_without_rights_is_told_which_to_grant(cli, ready, tournament):
+    role = tournament.create_role()
+    ready.write_settings({"postgres": {
+        "conninfo": tournament.conninfo(user=role)}})
+    done = cli("check", "-c", ready.path)
+    assert done.status != 0
+    grants = [line.split("run: ", 1)[1] for line in done.stdout.splitlines()
+              if "GRANT USAGE ON SCHEMA" in line]
+    assert grants, done.stdout
+    tournament.execute(grants[0])
+    done = cli("check", "-c", ready.path)
+    for line in done.stdout.splitlines():
+        if "GRANT SELECT ON" in line:
+            tournament.execute(line.split("run: ", 1)[1])
+    done = cli("check", "-c", ready.path)
+    assert done.status == 0, done.stdout
+    tournament.execute(f'DROP OWNED BY "{role}"')
+
+
+class PgBouncer(Server):
+    """A pooler in front of a database, on a unix socket."""
+
+    name = "pgbouncer"
+
+    def __init__(self, database, pool_mode):
+        super().__init__()
+        self.port = free_port()
+        self.database = database
+        server = database.server
+        if os.geteuid() == 0:
+            self.user = "postgres"
+            os.chmod(self.folder, 0o777)
+        self.ini = os.path.join(self.folder, "pgbouncer.ini")
+        with open(self.ini, "w") as file:
+            file.write(textwrap.dedent(f"""\
+                [databases]
+                pooled = host={server.folder} port={server.port} \
+                dbname={database.name} user={server.admin}
+                [pgbouncer]
+                listen_addr =
+                listen_port = {self.port}
+                unix_socket_dir = {self.folder}
+                auth_type = any
+                pool_mode = {pool_mode}
+                ignore_startup_parameters = extra_float_digits
+                """))
+        os.chmod(self.ini, 0o644)
+
+    def command(self):
+        return ["/usr/sbin/pgbouncer", self.ini]
+
+    @property
+    def conninfo(self):
+        return (f"host={self.folder} port={self.port} dbname=pooled "
+                f"user={self.database.server.admin}")
+
+    def is_up(self):
+        try:
+            psycopg2.connect(self.conninfo).close()
+            return True
+        except psycopg2.OperationalError:
+            return False
+
+
+@pytest.fixture
+def make_pooler(tournament):
+    made = []
+
+    def make(pool_mode):
+        pooler = PgBouncer(tournament, pool_mode)
+        made.append(pooler)
+        return pooler.start()
+
+    yield make
+    for pooler in made:
+        print(pooler.log_text()[-4000:])
+        pooler.remove()
+
+
+@pytest.mark.parametrize("pool_mode", ["transaction", "statement"])
+def test_a_transaction_pooler_is_found(cli, ready, make_pooler, pool_mode):
+    pooler = make_pooler(pool_mode)
+    for _ in range(3):
+        done = cli("check", "-c", ready.path, "--conninfo", pooler.conninfo)
+        assert done.status == 1, done.stdout
+        (line,) = lines_of(done, "error")
+        assert "LISTEN and session locks do not work" in line
+        assert "direct connection" in done.stdout
+
+
+def test_a_busy_transaction_pooler_is_found(cli, ready, make_pooler):
+    pooler = make_pooler("transaction")
+    others = [psycopg2.connect(pooler.conninfo) for _ in range(3)]
+    for other in others:
+        other.cursor().execute("SELECT 1")
+    done = cli("check", "-c", ready.path, "--conninfo", pooler.conninfo)
+    assert done.status == 1
+    for other in others:
+        other.close()
+
+
+def test_a_pooler_in_session_mode_will_do(cli, ready, make_pooler):
+    pooler = make_pooler("session")
+    done = cli("check", "-c", ready.path, "--conninfo", pooler.conninfo)
+    assert done.status == 0, done.stdout
