@@ -197,7 +197,7 @@ DECLARE
 BEGIN
     CASE mode
         WHEN 'always' THEN
-            action := $action$PERFORM pg_notify(pgripple.channel(), '');$action$;
+            action := 'PERFORM pg_notify(pgripple.channel(), '''');';
         WHEN 'never' THEN
             -- The daemon polls. Needed where transactions are prepared:
             -- PREPARE TRANSACTION refuses one that has called NOTIFY.
@@ -431,8 +431,8 @@ BEGIN
         ELSE format('pg_column_size(%1$s) > 1024 '
                     || 'OR octet_length(format(''%%s'', %1$s)) > 1024', value)
     END;
-    RETURN format($value$CASE WHEN %s THEN '{"unknown":"too large"}'::json ELSE %s END$value$,
-                  is_long, as_json);
+    RETURN format('CASE WHEN %s THEN ''{"unknown":"too large"}''::json '
+                  'ELSE %s END', is_long, as_json);
 END
 $$;
 COMMENT ON FUNCTION pgripple.value_sql(text, text, oid, text, integer) IS
@@ -499,7 +499,8 @@ COMMENT ON FUNCTION pgripple.images_sql(text, boolean) IS
 --
 -- From the inside out: images (one row for each pair that counts), for many
 -- rows chunks (their bytes summed up: about 64 kB, and at most 1,000 images on
--- a side, since each pair counts for 66 bytes or more), one outbox row for each.
+-- a side, since each pair counts for 66 bytes or more), one outbox row for
+-- each.
 CREATE OR REPLACE FUNCTION pgripple.capture_sql(
     relid oid, table_name text, operation text, columns text[], ignore text[],
     is_many boolean, is_drift boolean)
@@ -726,7 +727,8 @@ BEGIN
             statements := statements || format($statement$
     ELSIF TG_OP = %L%s THEN
 %s;
-$statement$, upper(operation), CASE WHEN NOT is_many THEN ' AND n_rows = 1' ELSE '' END,
+$statement$, upper(operation),
+                CASE WHEN is_many THEN '' ELSE ' AND n_rows = 1' END,
                 pgripple.capture_sql(relid, table_name, operation, columns,
                                      ignore, is_many, false));
         END LOOP;

@@ -30,9 +30,9 @@ def bin_folder():
 
 
 class Postgres(Server):
-    """A cluster on a private unix socket; with tcp, on 127.0.0.1 as well.
+    """A cluster on a private unix socket and, with tcp, on 127.0.0.1.
 
-    Further settings go into postgresql.conf: make_postgres(wal_level="logical").
+    Further settings, such as wal_level="logical", go into postgresql.conf.
     """
 
     name = "postgres"
@@ -186,7 +186,8 @@ class Database:
         with_admin = self.server.connect()
         try:
             cursor = with_admin.cursor()
-            cursor.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+            cursor.execute(
+                f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
             for role in self.roles:
                 cursor.execute(f'DROP ROLE IF EXISTS "{role}"')
         finally:

@@ -1,0 +1,150 @@
+"""A migration under a watched table never makes a write fail."""
+
+import pytest
+
+from harness.outbox import take, take_one, watch
+from harness.postgres import run
+
+GONE = {"unknown": "no such column"}
+
+
+@pytest.fixture
+def items(installed):
+    installed.execute("""
+        CREATE TABLE item (id int PRIMARY KEY, name text, hits int);
+        INSERT INTO item VALUES (1, 'a', 0), (2, 'b', 0)""")
+    watch(installed, "item", "id", "name", ignore=["hits"])
+    # Plans of the time before are kept.
+    for _ in range(7):
+        installed.execute("UPDATE item SET name = name || 'x' WHERE id = 1;"
+                          "UPDATE item SET name = name || 'x'")
+    take(installed)
+    return installed
+
+
+def write_everything(database):
+    """All kinds of statements; returns their changes."""
+    database.execute("""
+        INSERT INTO item (id) VALUES (11);
+        INSERT INTO item (id) VALUES (12), (13);
+        UPDATE item SET id = 21 WHERE id = 11;
+        UPDATE item SET id = id + 10 WHERE id IN (12, 13);
+        DELETE FROM item WHERE id = 21;
+        DELETE FROM item WHERE id > 20;
+        TRUNCATE item""")
+    changes = take(database)
+    assert [change["op"] for change in changes] == [
+        "insert", "insert", "update", "update", "delete", "delete", "truncate"]
+    return changes[:-1]
+
+
+@pytest.mark.parametrize("migration, name_is_gone", [
+    ("ALTER TABLE item RENAME name TO title", True),
+    ("ALTER TABLE item DROP name", True),
+    ("ALTER TABLE item DROP hits", False),
+    ("ALTER TABLE item ADD price numeric DEFAULT 1", False),
+    ("ALTER TABLE item ALTER name TYPE int USING 1", False),
+    ("ALTER TABLE item ALTER name TYPE varchar(5) USING 'x'", False),
+    ("ALTER TABLE item ALTER id TYPE bigint", False),
+    ("ALTER TABLE item DROP CONSTRAINT item_pkey", False),
+    ("ALTER TABLE item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, hits), "
+     "ALTER hits SET DEFAULT 0", False),
+])
+def test_writers_go_on_after_a_migration(items, migration, name_is_gone):
+    items.execute(migration)
+    for change in write_everything(items):
+        assert change["drift"] is True
+        for image in change.get("old", []) + change.get("new", []):
+            assert set(image) == {"id", "name"}
+            assert (image["name"] == GONE) == name_is_gone
+            assert isinstance(image["id"], str)
+
+
+def test_a_migration_in_the_writers_own_transaction_is_seen(items):
+    items.execute("BEGIN; ALTER TABLE item RENAME name TO title;"
+                  "UPDATE item SET title = 'z' WHERE id = 1; COMMIT")
+    assert take_one(items)["new"][0]["name"] == GONE
+
+
+def test_a_rolled_back_migration_leaves_no_drift(items):
+    items.execute("BEGIN; ALTER TABLE item RENAME name TO title; ROLLBACK;"
+                  "UPDATE item SET name = 'z' WHERE id = 1")
+    assert "drift" not in take_one(items)
+
+
+@pytest.mark.parametrize("where", ["WHERE id = 1", ""])
+def test_a_column_added_later_counts_as_a_difference(items, where):
+    items.execute("ALTER TABLE item ADD price int")
+    items.execute(f"UPDATE item SET price = 5 {where}")
+    assert take_one(items)["changed"] == []
+    items.execute(f"UPDATE item SET hits = hits + 1, price = price {where}")
+    assert take(items) == []
+
+
+def test_a_renamed_ignored_column_counts_as_a_difference(items):
+    items.execute("ALTER TABLE item RENAME hits TO clicks;"
+                  "UPDATE item SET clicks = 7 WHERE id = 1")
+    assert take_one(items)["drift"] is True
+
+
+def test_a_missing_column_counts_as_changed(items):
+    items.execute("ALTER TABLE item DROP name;"
+                  "ALTER TABLE item ADD price int; UPDATE item SET price = 1")
+    assert take_one(items)["changed"] == ["name"]
+
+
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("migration", [
+    "ALTER TABLE item RENAME name TO title",
+    "ALTER TABLE item DROP name",
+    "ALTER TABLE item ALTER name TYPE int USING 1",
+])
+def test_a_writer_with_a_snapshot_older_than_the_migration_goes_on(
+        items, isolation, migration):
+    writer = items.connect(autocommit=False)
+    run(writer, f"SET TRANSACTION ISOLATION LEVEL {isolation}; SELECT 1")
+    run(writer, "SELECT count(*) FROM pg_class")
+    items.execute(migration)
+    run(writer, "INSERT INTO item (id) VALUES (5)")
+    run(writer, "INSERT INTO item (id) VALUES (6), (7)")
+    writer.commit()
+    assert [(change["whole"], change["rows"]) for change in take(items)] == [
+        ("old snapshot", "1"), ("old snapshot", "2")]
+
+
+def test_a_repeatable_read_writer_is_captured_in_detail(items):
+    writer = items.connect(autocommit=False)
+    run(writer, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    run(writer, "UPDATE item SET name = 'z' WHERE id = 1")
+    writer.commit()
+    assert take_one(items)["changed"] == ["name"]
+
+
+def test_a_renamed_table_keeps_the_name_it_is_watched_under(items):
+    items.execute("ALTER TABLE item RENAME TO article;"
+                  "UPDATE article SET name = 'z' WHERE id = 1")
+    change = take_one(items)
+    assert change["table"] == "public.item" and "drift" not in change
+
+
+def test_a_table_in_a_dump_is_captured_without_drift_after_restore(
+        items, postgres):
+    items.execute("CREATE TYPE mood AS ENUM ('sad'); DROP TYPE mood;"
+                  "CREATE TYPE mood AS ENUM ('sad');"
+                  "ALTER TABLE item ADD m mood, DROP hits, ADD hits int")
+    watch(items, "item", "id", "name", "m", ignore=["hits"])
+    dump = postgres.run_tool("pg_dump", "-d", items.conninfo()).stdout
+    restored = postgres.create_database(items.name + "_restored")
+    try:
+        restored.execute("CREATE TABLE other (id int); "
+                         "CREATE TYPE other_type AS ENUM ('x')")
+        postgres.run_tool("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f",
+                          "-", "-d", restored.conninfo(), input=dump)
+        assert restored.execute("SELECT table_name, problem "
+                                "FROM pgripple.watched()") == [
+            ("public.item", None)]
+        take(restored)
+        restored.execute("UPDATE item SET name = 'z' WHERE id = 1")
+        assert "drift" not in take_one(restored)
+    finally:
+        restored.drop()
