@@ -5,6 +5,7 @@
 #ifndef PGRIPPLE_REDIS_APPLY_H
 #define PGRIPPLE_REDIS_APPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,14 @@ typedef void (*redis_apply_cb)(void *context, enum redis_apply_outcome outcome,
 int redis_apply(struct redis_connection *connection,
     const struct pgripple_operation *operations, size_t n_operations,
     const char *nonce, redis_apply_cb callback, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+
+/* Whether a reply of the wanted kind came; if not, *ret_outcome says what that
+ * means, *err why, and replies that do not fit their command drop the
+ * connection.  Shared with scan.c. */
+bool redis_apply_expect(struct redis_connection *connection,
+    const struct redis_reply *reply, enum redis_reply_kind kind,
+    const char *command, enum redis_apply_outcome *ret_outcome,
     struct pgripple_error *err) MUST_CHECK;
 
 #endif

@@ -1,0 +1,293 @@
+/*
+ * Redis URLs.  The text may hold a password, so faults are named without
+ * quoting what is wrong.
+ */
+#include "redis/url.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define MAX_DB 1000000
+
+static int
+bad(struct pgripple_error *err, const char *what)
+{
+	return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG, "%s", what);
+}
+
+/* Host and port are wrong: perhaps because they are a part of a password. */
+static int
+bad_host(struct pgripple_error *err, const char *what)
+{
+	(void)bad(err, what);
+	pgripple_error_hint(err,
+	    "The characters / and @ in a password are written %%2F and %%40.");
+	return -1;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Percent-decodes n bytes into a new string. */
+static int
+decode(const char *bytes, size_t n, char **ret_text, struct pgripple_error *err)
+{
+	CLEANUP(free_pointer) char *text = malloc(n + 1);
+	size_t used = 0;
+
+	if (text == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < n; i++) {
+		int high, low;
+
+		if (bytes[i] != '%') {
+			text[used++] = bytes[i];
+			continue;
+		}
+		high = i + 2 < n ? hex_digit(bytes[i + 1]) : -1;
+		low = high >= 0 ? hex_digit(bytes[i + 2]) : -1;
+		if (low < 0 || (high == 0 && low == 0))
+			return bad(err,
+			    "the Redis URL has a % that two hex digits do not "
+			    "follow");
+		text[used++] = (char)(high * 16 + low);
+		i += 2;
+	}
+	text[used] = '\0';
+	*ret_text = steal(&text);
+	return 0;
+}
+
+/* A whole decimal number of n digits from min to max. */
+static bool
+decode_number(const char *bytes, size_t n, int min, int max, int *ret_number)
+{
+	int number = 0;
+
+	if (n == 0 || n > 7)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] < '0' || bytes[i] > '9')
+			return false;
+		number = number * 10 + (bytes[i] - '0');
+	}
+	if (number < min || number > max)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+static int
+parse_db(const char *bytes, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	if (!decode_number(bytes, n, 0, MAX_DB, &url->db))
+		return bad(
+		    err, "the database of the Redis URL is not a number");
+	return 0;
+}
+
+/* "[user]:password", without the @. */
+static int
+parse_user(const char *bytes, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	const char *colon = memchr(bytes, ':', n);
+
+	if (colon == NULL || colon == bytes + n - 1) {
+		(void)bad(err, "the Redis URL has a user without a password");
+		pgripple_error_hint(err, "Write redis://user:password@host or "
+					 "redis://:password@host.");
+		return -1;
+	}
+	if (colon > bytes &&
+	    decode(bytes, (size_t)(colon - bytes), &url->user, err) < 0)
+		return -1;
+	n -= (size_t)(colon + 1 - bytes);
+	return decode(colon + 1, n, &url->password, err);
+}
+
+/* Takes "[user]:password@" off the front of an authority. */
+static int
+take_user(const char **bytes, size_t *n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	const char *at = memrchr(*bytes, '@', *n);
+	size_t used;
+
+	if (at == NULL)
+		return 0;
+	used = (size_t)(at - *bytes);
+	if (parse_user(*bytes, used, url, err) < 0)
+		return -1;
+	*bytes += used + 1;
+	*n -= used + 1;
+	return 0;
+}
+
+static int
+parse_port(const char *bytes, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	int port;
+
+	if (!decode_number(bytes, n, 1, UINT16_MAX, &port))
+		return bad_host(err,
+		    "the port of the Redis URL is not a number from 1 to "
+		    "65535");
+	url->port = (uint16_t)port;
+	return 0;
+}
+
+/* "host", "host:port", "[address]:port" */
+static int
+parse_host(const char *bytes, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	const char *end = memchr(bytes, ':', n);
+	const char *host = bytes;
+
+	if (n > 0 && *bytes == '[') {
+		host = bytes + 1;
+		end = memchr(bytes, ']', n);
+		if (end == NULL)
+			return bad(err, "the Redis URL has a [ without a ]");
+	}
+	if (end == NULL)
+		end = bytes + n;
+	if (end == host)
+		return bad_host(err, "the Redis URL names no host");
+	if (decode(host, (size_t)(end - host), &url->host, err) < 0)
+		return -1;
+	if (end < bytes + n && *end == ']')
+		end++;
+	if (end == bytes + n)
+		return 0;
+	if (*end != ':')
+		return bad(err, "the Redis URL has text between ] and port");
+	return parse_port(end + 1, (size_t)(bytes + n - end - 1), url, err);
+}
+
+/* What follows redis:// */
+static int
+parse_tcp(const char *rest, struct redis_url *url, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "/?#");
+	const char *path = rest + n;
+
+	url->port = REDIS_DEFAULT_PORT;
+	if (take_user(&rest, &n, url, err) < 0 ||
+	    parse_host(rest, n, url, err) < 0)
+		return -1;
+	if (*path == '\0' || strcmp(path, "/") == 0)
+		return 0;
+	if (*path != '/' || strpbrk(path, "?#") != NULL)
+		return bad(err,
+		    "parameters of a redis:// URL are not supported by this "
+		    "version");
+	return parse_db(path + 1, strlen(path + 1), url, err);
+}
+
+/* What follows unix:// */
+static int
+parse_unix(const char *rest, struct redis_url *url, struct pgripple_error *err)
+{
+	const char *slash = strchr(rest, '/');
+	const char *query;
+	size_t n;
+
+	if (slash == NULL)
+		return bad(err, "the Redis URL names no absolute path");
+	n = (size_t)(slash - rest);
+	if (take_user(&rest, &n, url, err) < 0)
+		return -1;
+	if (n > 0)
+		return bad(err, "the Redis URL names no absolute path");
+	url->is_unix = true;
+	n = strcspn(slash, "?");
+	query = slash + n;
+	if (decode(slash, n, &url->path, err) < 0)
+		return -1;
+	if (strlen(url->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return bad(err, "the path of the Redis URL is too long for a "
+				"socket");
+	if (*query == '\0')
+		return 0;
+	if (strncmp(query, "?db=", 4) != 0)
+		return bad(err, "the Redis URL has a parameter other than db");
+	return parse_db(query + 4, strlen(query + 4), url, err);
+}
+
+/* Only what is surely a scheme may be quoted. */
+static int
+refuse_scheme(const char *text, struct pgripple_error *err)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz+");
+
+	if (n == 0 || n > 20 || strncmp(text + n, "://", 3) != 0)
+		return bad(err,
+		    "the Redis URL does not begin with redis:// or unix://");
+	return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+	    "the scheme \"%.*s\" of the Redis URL is not supported by this "
+	    "version",
+	    (int)n, text);
+}
+
+int
+redis_url_parse(
+    const char *text, struct redis_url *ret_url, struct pgripple_error *err)
+{
+	struct redis_url url = {0};
+	int status;
+
+	if (strncmp(text, "redis://", 8) == 0)
+		status = parse_tcp(text + 8, &url, err);
+	else if (strncmp(text, "unix://", 7) == 0)
+		status = parse_unix(text + 7, &url, err);
+	else
+		status = refuse_scheme(text, err);
+	if (status < 0) {
+		redis_url_done(&url);
+		return -1;
+	}
+	*ret_url = url;
+	return 0;
+}
+
+void
+redis_url_done(struct redis_url *url)
+{
+	if (url->password != NULL)
+		explicit_bzero(url->password, strlen(url->password));
+	free(url->host);
+	free(url->path);
+	free(url->user);
+	free(url->password);
+	*url = (struct redis_url){0};
+}
+
+void
+redis_url_print(const struct redis_url *url, char *buffer, size_t size)
+{
+	if (url->is_unix && url->db == 0)
+		(void)snprintf(buffer, size, "unix://%s", url->path);
+	else if (url->is_unix)
+		(void)snprintf(
+		    buffer, size, "unix://%s?db=%d", url->path, url->db);
+	else if (strchr(url->host, ':') != NULL)
+		(void)snprintf(buffer, size, "redis://[%s]:%u/%d", url->host,
+		    url->port, url->db);
+	else
+		(void)snprintf(buffer, size, "redis://%s:%u/%d", url->host,
+		    url->port, url->db);
+}

@@ -1,0 +1,130 @@
+/*
+ * Redis URLs: what is understood, what is refused, and that no password shows.
+ */
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "redis/url.h"
+
+static struct redis_url
+parse(const char *text)
+{
+	struct redis_url url;
+	struct pgripple_error err;
+
+	cr_assert_eq(
+	    redis_url_parse(text, &url, &err), 0, "%s: %s", text, err.text);
+	return url;
+}
+
+static void
+check_print(const char *text, const char *expected)
+{
+	struct redis_url url = parse(text);
+	char buffer[REDIS_URL_TEXT];
+
+	redis_url_print(&url, buffer, sizeof(buffer));
+	cr_expect_str_eq(buffer, expected);
+	redis_url_done(&url);
+}
+
+static void
+check_bad(const char *text, const char *expected)
+{
+	struct redis_url url;
+	struct pgripple_error err;
+
+	cr_assert_eq(redis_url_parse(text, &url, &err), -1, "%s", text);
+	cr_expect_eq(err.kind, PGRIPPLE_ERROR_CONFIG);
+	cr_expect(strstr(err.text, expected) != NULL, "%s: %s", text, err.text);
+	cr_expect(strstr(err.text, "secret") == NULL, "%s", err.text);
+	cr_expect(strstr(err.hint, "secret") == NULL, "%s", err.hint);
+}
+
+Test(redis_url, takes_all_parts)
+{
+	struct redis_url url =
+	    parse("redis://ann:s%40c%2Fr%3at@example:6380/3");
+
+	cr_expect_not(url.is_unix);
+	cr_expect_str_eq(url.host, "example");
+	cr_expect_eq(url.port, 6380);
+	cr_expect_eq(url.db, 3);
+	cr_expect_str_eq(url.user, "ann");
+	cr_expect_str_eq(url.password, "s@c/r:t");
+	redis_url_done(&url);
+}
+
+Test(redis_url, takes_a_socket)
+{
+	struct redis_url url =
+	    parse("unix://:secret@/run/redis/a%20b.sock?db=2");
+
+	cr_expect(url.is_unix);
+	cr_expect_str_eq(url.path, "/run/redis/a b.sock");
+	cr_expect_eq(url.db, 2);
+	cr_expect_null(url.user);
+	cr_expect_str_eq(url.password, "secret");
+	redis_url_done(&url);
+}
+
+Test(redis_url, prints_with_defaults_and_without_secrets)
+{
+	check_print("redis://localhost", "redis://localhost:6379/0");
+	check_print("redis://localhost/", "redis://localhost:6379/0");
+	check_print("redis://[::1]:7000/1", "redis://[::1]:7000/1");
+	check_print("redis://[fe80::1]", "redis://[fe80::1]:6379/0");
+	check_print("redis://u:secret@h", "redis://h:6379/0");
+	check_print("redis://:a@secret@h", "redis://h:6379/0");
+	check_print("unix:///a.sock", "unix:///a.sock");
+	check_print("unix://u:secret@/a.sock?db=4", "unix:///a.sock?db=4");
+}
+
+Test(redis_url, refuses_what_is_not_supported)
+{
+	check_bad("rediss://h", "\"rediss\"");
+	check_bad("rediss://:secret@h", "not supported by this version");
+	check_bad("redis+sentinel://h", "\"redis+sentinel\"");
+	check_bad("redis://h/0?timeout=3", "not supported by this version");
+	check_bad("redis://h?db=3", "not supported by this version");
+}
+
+Test(redis_url, refuses_what_is_malformed)
+{
+	check_bad("", "redis:// or unix://");
+	check_bad("secret", "redis:// or unix://");
+	check_bad("localhost:6379", "redis:// or unix://");
+	check_bad("SECRET://h", "redis:// or unix://");
+	check_bad("redis://", "names no host");
+	check_bad("redis:///0", "names no host");
+	check_bad("redis://:6379", "names no host");
+	check_bad("redis://[]:1", "names no host");
+	check_bad("redis://[::1", "without a ]");
+	check_bad("redis://[::1]x", "between ] and port");
+	check_bad("redis://h:0", "from 1 to 65535");
+	check_bad("redis://h:65536", "from 1 to 65535");
+	check_bad("redis://h:", "from 1 to 65535");
+	check_bad("redis://h/x", "database");
+	check_bad("redis://h/-1", "database");
+	check_bad("redis://h/1/2", "database");
+	check_bad("redis://secret@h", "user without a password");
+	check_bad("redis://secret:@h", "user without a password");
+	check_bad("redis://:sec%zzret@h", "hex digits");
+	check_bad("redis://:secret%4@h", "hex digits");
+	check_bad("redis://:secret%00@h", "hex digits");
+	check_bad("redis://:secret/more@h", "names no host");
+	check_bad("redis://ann:secret/more@h", "from 1 to 65535");
+	check_bad("unix://run/redis.sock", "no absolute path");
+	check_bad("unix://", "no absolute path");
+	check_bad("unix:///a?password=secret", "other than db");
+	check_bad("unix:///a?db=", "database");
+}
+
+Test(redis_url, refuses_a_path_that_a_socket_cannot_have)
+{
+	char text[200] = "unix:///";
+
+	memset(text + 8, 'x', 150);
+	check_bad(text, "too long");
+}
