@@ -199,11 +199,22 @@ log_error_of(enum log_level level, const char *event, const char *name,
 	if (at->file != NULL && at->line > 0)
 		(void)snprintf(place, sizeof(place), "%s:%d:%d", at->file,
 		    at->line, at->column);
-	log_event(level, event, log_string(name, value),
-	    log_string("error", err->text),
-	    log_string("hint", err->hint[0] == '\0' ? NULL : err->hint),
-	    log_string(
-		"at", at->file != NULL && at->line > 0 ? place : at->file));
+	{
+		const struct log_field fields[] = {
+		    log_string(name, value),
+		    log_string("error", err->text),
+		    log_string(
+			"hint", err->hint[0] == '\0' ? NULL : err->hint),
+		    log_string("at",
+			at->file != NULL && at->line > 0 ? place : at->file),
+		    {.kind = LOG_FIELD_END},
+		};
+
+		if (err->kind == PGRIPPLE_ERROR_CONFIG)
+			log_unlimited(level, event, fields);
+		else
+			log_fields(level, event, fields);
+	}
 }
 
 void

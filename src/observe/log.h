@@ -88,7 +88,8 @@ void log_fields(
 	log_fields(level, event, \
 	    (const struct log_field[]){{LOG_FIELD_END, 0, 0, 0}})
 
-/* An error's text ("error"), hint ("hint") and place ("at"). */
+/* An error's text ("error"), hint ("hint") and place ("at").  CONFIG errors are
+ * never held back: the operator is to see them all. */
 void log_error(
     enum log_level level, const char *event, const struct pgripple_error *err);
 /* The same, with one field that says about what. */

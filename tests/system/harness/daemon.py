@@ -25,6 +25,13 @@ def binary():
     return os.path.join(ROOT, build, "pgripple")
 
 
+def is_sanitized():
+    """True if the binary was built with sanitizers: memory and speed of such
+    a build say nothing."""
+    with open(binary(), "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def environment(**more):
     """A clean environment, in which sanitizers end the process loudly."""
     env = {name: value for name, value in os.environ.items()

@@ -38,7 +38,8 @@ class RedisServer(Server):
 
     def client(self, **more):
         """A client that speaks text."""
-        options = {"decode_responses": True, **more}
+        options = {"decode_responses": True,
+                   "password": self.settings.get("requirepass"), **more}
         return redis.Redis(unix_socket_path=self.socket, **options)
 
     def is_up(self):

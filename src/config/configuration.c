@@ -1,0 +1,64 @@
+/*
+ * Settings and graph, read together.
+ */
+#include "config/configuration.h"
+
+#include "base/arena.h"
+#include "config/yaml.h"
+
+static int
+load_graph(struct configuration *configuration, struct pgripple_errors *errors)
+{
+	struct arena *arena = arena_new();
+	struct node *root;
+	int result = -1;
+
+	if (arena == NULL) {
+		struct pgripple_error err;
+
+		(void)pgripple_error_nomem(&err);
+		pgripple_errors_take(errors, &err);
+		return -1;
+	}
+	/* Positions borrow the path, which the settings own. */
+	if (yaml_load(arena, configuration->settings->graph, errors, &root) ==
+	    0)
+		result =
+		    pgripple_graph_load(root, errors, &configuration->graph);
+	arena_free(arena);
+	return result;
+}
+
+int
+configuration_load(const char *settings_path, struct pgripple_errors *errors,
+    struct configuration **ret_configuration)
+{
+	struct configuration *configuration = calloc(1, sizeof(*configuration));
+	int result = -1;
+
+	if (configuration == NULL) {
+		struct pgripple_error err;
+
+		(void)pgripple_error_nomem(&err);
+		pgripple_errors_take(errors, &err);
+		return -1;
+	}
+	if (settings_load(settings_path, errors, &configuration->settings) == 0)
+		result = load_graph(configuration, errors);
+	if (result == 0)
+		*ret_configuration = configuration;
+	else
+		configuration_free(configuration);
+	pgripple_errors_sort(errors);
+	return result;
+}
+
+void
+configuration_free(struct configuration *configuration)
+{
+	if (configuration == NULL)
+		return;
+	pgripple_graph_free(configuration->graph);
+	settings_free(configuration->settings);
+	free(configuration);
+}

@@ -1,0 +1,32 @@
+/*
+ * The lines that tell of changes: one for each, until there are too many in a
+ * second; then their sum.
+ */
+#ifndef PGRIPPLE_FLOW_REPORT_H
+#define PGRIPPLE_FLOW_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pgripple/walk.h>
+
+#include "base/util.h"
+
+struct event_base;
+struct report;
+
+int report_new(struct event_base *base, struct report **ret_report,
+    struct pgripple_error *err) MUST_CHECK;
+/* Writes what is still to be summed up. */
+void report_free(struct report *report);
+
+/* Lines a second; above it, a summary. */
+void report_configure(struct report *report, int64_t changes_per_second);
+
+/* Tells of an applied change, the one of that number in the walk, which is
+ * done; applied_wall_us is when Redis had answered. */
+void report_change(struct report *report, struct pgripple_walk *walk,
+    size_t number, const struct pgripple_change *change,
+    int64_t applied_wall_us);
+
+#endif

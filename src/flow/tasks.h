@@ -1,0 +1,40 @@
+/*
+ * Tasks: long work, done in slices beside the batches.  One at a time; it is
+ * removed from its table when it is done, so that it survives a restart.
+ */
+#ifndef PGRIPPLE_FLOW_TASKS_H
+#define PGRIPPLE_FLOW_TASKS_H
+
+#include <stdbool.h>
+
+#include "base/util.h"
+#include "config/settings.h"
+
+struct event_base;
+struct redis_connection;
+struct session;
+struct tasks;
+
+struct tasks_listener {
+	void *context;
+	/* It wants the session now, or is done with it. */
+	void (*on_turn)(void *context);
+};
+
+int tasks_new(struct event_base *base, struct session *work,
+    struct redis_connection *redis, const struct tasks_listener *listener,
+    struct tasks **ret_tasks, struct pgripple_error *err) MUST_CHECK;
+void tasks_free(struct tasks *tasks);
+/* Borrowed. */
+void tasks_configure(struct tasks *tasks, const struct settings *settings);
+
+/* There may be tasks: look when there is a turn. */
+void tasks_wake(struct tasks *tasks);
+/* It has a statement for the work session, which is given its turn by
+ * tasks_take_turn(), up and not busy. */
+bool tasks_wants_session(const struct tasks *tasks);
+void tasks_take_turn(struct tasks *tasks);
+/* A statement of its own is under way. */
+bool tasks_uses_session(const struct tasks *tasks);
+
+#endif
