@@ -44,10 +44,14 @@ parse(const char *text, const struct unit *units, size_t n_units, int64_t *ret)
 		    __builtin_add_overflow(
 			value, (int64_t)(text[i] - '0'), &value))
 			return false;
-	for (size_t i = 0; i < n_units; i++)
-		if (strcmp(text + n_digits, units[i].name) == 0)
-			return !__builtin_mul_overflow(
-			    value, units[i].factor, ret);
+	for (size_t i = 0; i < n_units; i++) {
+		if (strcmp(text + n_digits, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(value, units[i].factor, &value))
+			return false;
+		*ret = value;
+		return true;
+	}
 	return false;
 }
 

@@ -78,12 +78,19 @@ refuse_anchor(struct reader *r, const yaml_char_t *anchor)
 static void
 refuse_tag(struct reader *r, const yaml_char_t *tag)
 {
+	static const char standard[] = "tag:yaml.org,2002:";
+	const char *name = (const char *)tag, *sigil = "";
+
 	if (tag == NULL)
 		return;
+	if (strncmp(name, standard, strlen(standard)) == 0) {
+		name += strlen(standard);
+		sigil = "!!";
+	}
 	r->faulty = true;
 	pgripple_error_hint(
 	    pgripple_errors_add(r->errors, position(r),
-		"YAML tag \"%.80s\" is not supported", (const char *)tag),
+		"YAML tag \"%s%.80s\" is not supported", sigil, name),
 	    "Remove it, or put text that begins with \"!\" in quotes.");
 }
 

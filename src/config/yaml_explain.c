@@ -186,6 +186,7 @@ explain_no_colon(const struct yaml_source *source, const yaml_mark_t *mark,
 {
 	struct piece here = line_of(source, mark->line);
 	struct pgripple_error *e;
+	const char *quote;
 
 	if (here.n >= 2 && here.text[0] == '-' && here.text[1] != ' ') {
 		e = add(source, errors, here.offset,
@@ -196,9 +197,11 @@ explain_no_colon(const struct yaml_source *source, const yaml_mark_t *mark,
 	}
 	if (missing_space(source, without_dash(source, here), errors))
 		return;
+	quote = *here.text == '"' || *here.text == '\'' ? "" : "\"";
 	e = pgripple_errors_add(errors, yaml_source_place(source, here.offset),
-	    "\"%.*s\" is neither a key nor an item of a list", PIECE(here));
-	if (contains(here, "->") || *here.text == '"' || *here.text == '\'')
+	    "%s%.*s%s is neither a key nor an item of a list", quote,
+	    PIECE(here), quote);
+	if (contains(here, "->") || *quote == '\0')
 		pgripple_error_hint(e, "Begin the item with a dash: \"- \".");
 	else
 		pgripple_error_hint(
@@ -262,6 +265,10 @@ explain_misfit(const struct yaml_source *source, const yaml_parser_t *parser,
 		    e, "Put the whole text, braces included, in quotes.");
 		return;
 	}
+	if (*here.text == ':') {
+		add(source, errors, offset, "there is no key before the colon");
+		return;
+	}
 	n = spaced_key(here);
 	if (in_list && n > 0) {
 		e = pgripple_errors_add(errors,
@@ -294,11 +301,32 @@ explain_sigil(const struct yaml_source *source, const yaml_mark_t *mark,
 {
 	size_t offset = yaml_source_offset(source, mark);
 
+	if (offset < source->length && source->text[offset] == '\t') {
+		pgripple_error_hint(add(source, errors, offset,
+					"a tab cannot be used to indent"),
+		    "Indent with spaces.");
+		return;
+	}
 	pgripple_error_hint(
 	    pgripple_errors_add(errors, yaml_source_place(source, offset),
 		"text that begins with \"%c\" must be in quotes",
 		offset < source->length ? source->text[offset] : '?'),
 	    "Without quotes YAML gives it a meaning of its own.");
+}
+
+/* A bracket or brace that is not closed, or two items without a comma. */
+static void
+explain_unclosed(const struct yaml_source *source, const yaml_parser_t *parser,
+    char bracket, struct pgripple_errors *errors)
+{
+	pgripple_error_hint(
+	    pgripple_errors_add(errors,
+		yaml_source_position(source, &parser->problem_mark),
+		"\",\" or \"%c\" is missing", bracket),
+	    "The %s began at line %zu; text with special characters must be "
+	    "in quotes.",
+	    bracket == ']' ? "list in brackets" : "map in braces",
+	    parser->context_mark.line + 1);
 }
 
 static void
@@ -331,16 +359,6 @@ explain_plainly(const struct yaml_source *source, const yaml_parser_t *parser,
 	    {"found unknown escape character",
 		"unknown escape after a backslash in double quotes",
 		"Write two backslashes for one, or use single quotes.", false},
-	    {"did not find expected ',' or ']'",
-		"\",\" or \"]\" is missing in a list in brackets",
-		"Close every \"[\", and put text with special characters in "
-		"quotes.",
-		false},
-	    {"did not find expected ',' or '}'",
-		"\",\" or \"}\" is missing in a map in braces",
-		"Close every \"{\", and put text with special characters in "
-		"quotes.",
-		false},
 	    {"did not find expected node content", "a value is missing here",
 		"Text that begins with a special character must be in quotes.",
 		false},
@@ -385,6 +403,10 @@ yaml_explain(const struct yaml_source *source, const yaml_parser_t *parser,
 		explain_misfit(source, parser, true, errors);
 	else if (strcmp(problem, "did not find expected key") == 0)
 		explain_misfit(source, parser, false, errors);
+	else if (strcmp(problem, "did not find expected ',' or ']'") == 0)
+		explain_unclosed(source, parser, ']', errors);
+	else if (strcmp(problem, "did not find expected ',' or '}'") == 0)
+		explain_unclosed(source, parser, '}', errors);
 	else if (strstr(problem, "cannot start any token") != NULL)
 		explain_sigil(source, &parser->problem_mark, errors);
 	else if (strstr(context, "scanning an alias") != NULL ||

@@ -124,21 +124,20 @@ column(struct compiler *c, struct pgripple_table *table, const char *name,
 {
 	size_t i;
 
-	for (i = 0; i < table->n_columns; i++)
+	for (i = 0; i < table->n_columns && i < PGRIPPLE_MAX_COLUMNS; i++)
 		if (strcmp(table->columns[i].name, name) == 0) {
 			*ret_index = i;
 			return 0;
 		}
 	*ret_index = 0;
+	if (table->n_columns > PGRIPPLE_MAX_COLUMNS)
+		return 0;
 	if (i == PGRIPPLE_MAX_COLUMNS) {
-		for (size_t j = 0; j < c->l->errors->n_items; j++)
-			if (c->l->errors->items[j].at.line == at.line &&
-			    c->l->errors->items[j].at.column == at.column)
-				return 0;
 		loader_add(c->l, at,
 		    "column \"%.80s\" is one more than the %d that can be "
 		    "used of table \"%s\"",
 		    name, PGRIPPLE_MAX_COLUMNS, table->spelled);
+		table->n_columns++;
 		return 0;
 	}
 	table->columns[i].name = arena_strdup(c->arena, name);

@@ -48,6 +48,17 @@ loader_add(
 	return pgripple_errors_add(l->errors, at, "%s", text);
 }
 
+struct pgripple_error *
+loader_add_kind(struct loader *l, const struct node *node, const char *what,
+    const char *expected)
+{
+	if (node->kind == NODE_NULL)
+		return loader_add(l, node->at, "%s has no value: it must be %s",
+		    what, expected);
+	return loader_add(l, node->at, "%s must be %s, not %s", what, expected,
+	    node_kind_name(node->kind));
+}
+
 struct pgripple_position
 node_place(const struct node *node, size_t offset)
 {
@@ -186,14 +197,12 @@ read_text(struct loader *l, const struct node *value, struct word *ret_word)
 		const char *name = value->children[0].key->text;
 
 		e = loader_add(l, value->at,
-		    "{%.80s} without quotes is a YAML map, not a template",
-		    name);
+		    "{%.80s} without quotes is a YAML map, not text", name);
 		pgripple_error_hint(
 		    e, "Write \"{%.80s}\" with the quotes.", name);
 		return false;
 	}
-	e = loader_add(l, value->at, "%s must be text, not %s",
-	    describe(l, value), node_kind_name(value->kind));
+	e = loader_add_kind(l, value, describe(l, value), "text");
 	if (value->kind == NODE_NULL)
 		pgripple_error_hint(e,
 		    "Text such as null must be in quotes; so must text that "
@@ -232,18 +241,16 @@ read_flag(struct loader *l, const struct node *value, bool *ret_flag)
 static void
 add_no_list(struct loader *l, const struct node *value)
 {
-	const char *what = describe(l, value);
 	struct pgripple_error *e;
 
-	e = loader_add(l, value->at, "%s must be a list, not %s", what,
-	    node_kind_name(value->kind));
+	e = loader_add_kind(l, value, describe(l, value), "a list");
 	if (value->kind != NODE_SCALAR)
 		pgripple_error_hint(
 		    e, "Begin each item with a dash, or put all in [ ].");
 	else if (strncmp(value->text, "-", 1) == 0)
 		pgripple_error_hint(
 		    e, "Write a space after the dash of each item.");
-	else if (strchr(value->text, '{') != NULL)
+	else if (strpbrk(value->text, "{}[],:*&!#\"'") != NULL)
 		pgripple_error_hint(e, "Write [\"%.100s\"].", value->text);
 	else
 		pgripple_error_hint(e, "Write [%.100s].", value->text);

@@ -236,7 +236,9 @@ relation_parse(
 	if (relation->from.columns.n != relation->to.columns.n) {
 		pgripple_error_hint(
 		    loader_add(l, relation->to.columns.items[0].at,
-			"relation \"%.200s\" matches %zu columns with %zu",
+			"relation \"%.200s\" does not match as many columns on "
+			"both "
+			"sides (%zu and %zu)",
 			c.text, relation->from.columns.n,
 			relation->to.columns.n),
 		    "Both sides name the same number of columns.");

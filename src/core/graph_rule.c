@@ -431,6 +431,8 @@ rule_read(struct loader *l, const struct node *node, struct spec_rule *rule)
 	rule->kind = PGRIPPLE_RULE_KEY;
 	if (node->kind == NODE_MAP)
 		read_rule_map(l, node, rule);
+	else if (node->kind == NODE_NULL)
+		loader_add(l, node->at, "a rule cannot be empty");
 	else if (read_text(l, node, &word))
 		read_template(l, node, rule);
 }

@@ -79,6 +79,13 @@ read_model(struct loader *l, const struct node *value, struct spec_model *model)
 	size_t n_before = l->errors->n_items;
 
 	model->name = node_word(value->key);
+	model->table = (struct word){"", value->at};
+	if (strstr(model->name.text, "->") != NULL) {
+		pgripple_error_hint(loader_add(l, model->name.at,
+					"a relation stands among the models"),
+		    "Relations are items of the list \"relations\".");
+		return;
+	}
 	(void)snprintf(what, sizeof(what), "model \"%.80s\"", model->name.text);
 	if (!is_plain_name(model->name.text))
 		pgripple_error_hint(
@@ -88,8 +95,7 @@ read_model(struct loader *l, const struct node *value, struct spec_model *model)
 		    "Use letters, digits and underscores, at most 63.");
 	if (value->kind != NODE_MAP) {
 		struct pgripple_error *e =
-		    loader_add(l, value->at, "%s must be a map, not %s", what,
-			node_kind_name(value->kind));
+		    loader_add_kind(l, value, what, "a map");
 
 		if (value->kind == NODE_SCALAR &&
 		    strchr(value->text, ':') != NULL)
@@ -98,9 +104,9 @@ read_model(struct loader *l, const struct node *value, struct spec_model *model)
 		else
 			pgripple_error_hint(
 			    e, "Write \"table: name\" in the line below.");
-		model->table = (struct word){"", value->at};
 		return;
 	}
+	model->table = (struct word){0};
 	read_fields(
 	    l, value, what, model_fields, N_ELEMENTS(model_fields), model);
 	if (model->table.text == NULL && l->errors->n_items == n_before)
@@ -117,8 +123,7 @@ field_models(struct loader *l, const struct node *value, void *object)
 	(void)object;
 	if (value->kind != NODE_MAP) {
 		struct pgripple_error *e =
-		    loader_add(l, value->at, "\"models\" must be a map, not %s",
-			node_kind_name(value->kind));
+		    loader_add_kind(l, value, "\"models\"", "a map");
 
 		pgripple_error_hint(e,
 		    "Write each model as its name and a colon, without a "
@@ -226,6 +231,8 @@ read_relation_map(
 	relation_parse(l, value->key, relation);
 	if (value->kind == NODE_NULL)
 		return; /* a colon, and no options */
+	if (value->kind == NODE_SCALAR && !relation->parsed)
+		return; /* a part of what was told */
 	(void)snprintf(
 	    what, sizeof(what), "relation \"%.80s\"", value->key->text);
 	if (value->kind == NODE_MAP)
@@ -252,8 +259,7 @@ read_relation(
 		read_relation_map(l, node, relation);
 	} else {
 		pgripple_error_hint(
-		    loader_add(l, node->at, "a relation must be text, not %s",
-			node_kind_name(node->kind)),
+		    loader_add_kind(l, node, "a relation", "text"),
 		    "Write it as \"changed.column -> dependent.column\".");
 	}
 }
@@ -295,16 +301,18 @@ static const struct field top_fields[] = {
 void
 shape_read(struct loader *l, const struct node *root)
 {
+	size_t n_before;
+
 	if (root->kind != NODE_MAP) {
 		pgripple_error_hint(
-		    loader_add(l, root->at, "the file must be a map, not %s",
-			node_kind_name(root->kind)),
+		    loader_add_kind(l, root, "the file", "a map"),
 		    "Begin it with \"models:\".");
 		return;
 	}
+	n_before = l->errors->n_items;
 	read_fields(
 	    l, root, "the file", top_fields, N_ELEMENTS(top_fields), NULL);
-	if (node_get(root, "models") == NULL)
+	if (node_get(root, "models") == NULL && l->errors->n_items == n_before)
 		pgripple_error_hint(
 		    loader_add(l, root->at, "the file has no \"models\""),
 		    "Begin it with \"models:\".");

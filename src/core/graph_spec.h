@@ -114,6 +114,10 @@ char *loader_printf(struct loader *l, const char *format, ...)
 struct pgripple_error *loader_add(struct loader *l, struct pgripple_position at,
     const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* That a node is not what was expected: "a list". */
+struct pgripple_error *loader_add_kind(struct loader *l,
+    const struct node *node, const char *what, const char *expected);
+
 /* The place of a byte of a scalar's text, as near as it is known. */
 struct pgripple_position node_place(const struct node *node, size_t offset);
 struct word node_word(const struct node *node);

@@ -1,0 +1,190 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "config/settings.h"
+
+static char path[64];
+
+/* Settings from a text; NULL if it was refused. */
+static struct settings *
+load(const char *text, struct pgripple_errors *errors)
+{
+	struct settings *settings = NULL;
+	FILE *file;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/tmp/pgripple-settings-XXXXXX");
+	fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	file = fdopen(fd, "w");
+	(void)fputs(text, file);
+	(void)fclose(file);
+	if (settings_load(path, errors, &settings) != 0)
+		cr_assert_null(settings);
+	(void)unlink(path);
+	return settings;
+}
+
+static struct settings *
+load_well(const char *text)
+{
+	struct pgripple_errors errors = {0};
+	struct settings *settings = load(text, &errors);
+
+	cr_assert_not_null(
+	    settings, "%s", errors.n_items > 0 ? errors.items[0].text : "");
+	return settings;
+}
+
+Test(settings, have_defaults)
+{
+	struct settings *s = load_well("log:\n");
+
+	cr_assert_str_eq(s->file, path);
+	cr_assert_str_eq(s->graph, "/tmp/graph.yaml");
+	cr_assert_str_eq(s->postgres.conninfo, "");
+	cr_assert_str_eq(s->postgres.schema, "pgripple");
+	cr_assert_eq(s->postgres.notify, NOTIFY_MODE_ALWAYS);
+	cr_assert_eq(s->postgres.poll_interval_ms, 5000);
+	cr_assert_eq(s->postgres.connect_timeout_ms, 10000);
+	cr_assert_eq(s->postgres.statement_timeout_ms, 30000);
+	cr_assert_eq(s->postgres.heartbeat_ms, 5000);
+	cr_assert_str_eq(s->redis.url, "redis://127.0.0.1:6379/0");
+	cr_assert_eq(s->redis.connect_timeout_ms, 5000);
+	cr_assert_eq(s->redis.command_timeout_ms, 5000);
+	cr_assert_eq(s->limits.batch_rows, 500);
+	cr_assert_eq(s->limits.batch_bytes, 1 << 20);
+	cr_assert_eq(s->limits.touched_rows, 100000);
+	cr_assert_eq(s->limits.lookup_rows, 10000);
+	cr_assert_eq(s->limits.bulk_rows, 100000);
+	cr_assert_eq(s->limits.rejected_rows, 10000);
+	cr_assert_eq(s->tasks.scan_count, 500);
+	cr_assert_eq(s->tasks.scan_pause_ms, 1);
+	cr_assert_str_eq(s->log.level, "info");
+	cr_assert_str_eq(s->log.format, "auto");
+	cr_assert(s->log.values);
+	cr_assert_eq(s->log.changes_per_second, 1000);
+	cr_assert_eq(s->retry_max_ms, 10000);
+	cr_assert_eq(s->drain_timeout_ms, 10000);
+	settings_free(s);
+}
+
+Test(settings, take_what_the_file_says)
+{
+	struct settings *s = load_well(
+	    "postgres: { conninfo: 'host=a,b', notify: never, poll_interval: "
+	    "250ms, connect_timeout: 2m }\n"
+	    "redis:\n  url: unix:///run/redis.sock?db=3\n"
+	    "graph: /etc/app/graph.yaml\n"
+	    "limits: { batch_bytes: 64kB, rejected_rows: 0 }\n"
+	    "log: { level: debug, format: json, values: false }\n"
+	    "drain_timeout: 1h\n");
+
+	cr_assert_str_eq(s->postgres.conninfo, "host=a,b");
+	cr_assert_eq(s->postgres.notify, NOTIFY_MODE_NEVER);
+	cr_assert_eq(s->postgres.poll_interval_ms, 250);
+	cr_assert_eq(s->postgres.connect_timeout_ms, 120000);
+	cr_assert_str_eq(s->redis.url, "unix:///run/redis.sock?db=3");
+	cr_assert_str_eq(s->graph, "/etc/app/graph.yaml");
+	cr_assert_eq(s->limits.batch_bytes, 65536);
+	cr_assert_eq(s->limits.rejected_rows, 0);
+	cr_assert_str_eq(s->log.level, "debug");
+	cr_assert_str_eq(s->log.format, "json");
+	cr_assert_not(s->log.values);
+	cr_assert_eq(s->drain_timeout_ms, 3600000);
+	settings_free(s);
+}
+
+Test(settings, take_every_form_of_redis_url)
+{
+	static const char *const urls[] = {
+	    "redis://localhost",
+	    "redis://localhost:6380",
+	    "redis://localhost:6380/12",
+	    "redis://:secret@localhost/0",
+	    "redis://user:se:cret@10.0.0.1:6379/",
+	    "redis://[::1]:6379/0",
+	    "unix:///run/redis/redis.sock",
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(urls); i++) {
+		char text[200];
+		struct settings *s;
+
+		(void)snprintf(
+		    text, sizeof(text), "redis:\n  url: \"%s\"\n", urls[i]);
+		s = load_well(text);
+		cr_assert_str_eq(s->redis.url, urls[i]);
+		settings_free(s);
+	}
+}
+
+Test(settings, of_the_example_load)
+{
+	struct pgripple_errors errors = {0};
+	struct settings *s;
+
+	cr_assert_eq(
+	    settings_load(SOURCE_ROOT "/conf/pgripple.yaml", &errors, &s), 0);
+	cr_assert_str_eq(s->graph, SOURCE_ROOT "/conf/graph.yaml");
+	settings_free(s);
+}
+
+Test(settings, never_show_a_password)
+{
+	static const char *const texts[] = {
+	    "redis:\n  url: http://:s3cret@h\n",
+	    "redis:\n  url: rediss://:s3cret@h\n",
+	    "redis:\n  url: redis://:s3cret@h:port\n",
+	    "redis:\n  url: redis://:s3cret@\n",
+	    "redis:\n  url: redis://:s3cret@h/db\n",
+	    "redis:\n  url: unix:///s3cret?db=s3cret\n",
+	    "redis:\n  url: s3cret\n",
+	    "redis:\n  url: [s3cret]\n",
+	    "postgres:\n  conninfo: [password=s3cret]\n",
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+		struct pgripple_errors errors = {0};
+
+		cr_assert_null(load(texts[i], &errors));
+		cr_assert_eq(errors.n_items, 1);
+		cr_assert_null(strstr(errors.items[0].text, "s3cret"));
+		cr_assert_null(strstr(errors.items[0].hint, "s3cret"));
+		pgripple_errors_done(&errors);
+	}
+}
+
+Test(settings, tell_what_a_reload_cannot_take_over)
+{
+	struct settings *a = load_well("log: { level: info }\n");
+	struct settings *b = load_well("log: { level: debug }\n"
+				       "limits: { batch_rows: 7 }\n");
+	struct settings *c = load_well("redis: { url: redis://other }\n");
+
+	cr_assert_null(settings_fixed_difference(a, b));
+	cr_assert_str_eq(settings_fixed_difference(a, c), "redis.url");
+	settings_free(a);
+	settings_free(b);
+	settings_free(c);
+}
+
+Test(settings, are_documented)
+{
+	CLEANUP(buf_done) struct buf table = BUF_INIT, page = BUF_INIT;
+	FILE *file = fopen(SOURCE_ROOT "/docs/settings.md", "r");
+	char bytes[4096];
+	size_t n;
+
+	cr_assert_not_null(file);
+	while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+		buf_add(&page, bytes, n);
+	(void)fclose(file);
+	settings_print_reference(&table);
+	cr_assert_not_null(strstr(buf_string(&page), buf_string(&table)),
+	    "docs/settings.md lacks this table:\n%s", buf_string(&table));
+}
