@@ -338,8 +338,11 @@ install_run(struct command *command, const struct install_step *step,
     const struct install_patience *patience, bool *ret_changed,
     struct pgripple_error *err)
 {
+	struct pgripple_error local;
 	int failed;
 
+	if (err == NULL)
+		err = &local;
 	for (int attempt = 1;; attempt++) {
 		failed =
 		    step->kind == INSTALL_OBJECTS

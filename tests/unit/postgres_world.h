@@ -142,6 +142,7 @@ struct world {
 	char database[32];
 	char conninfo[256];
 	struct command *admin; /* connected to the database */
+	struct command *user; /* the same, with a usual search path */
 	struct event_base *base;
 	struct session *session;
 	int n_up;
@@ -183,20 +184,21 @@ world_ask(struct world *world, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(sql, sizeof(sql), format, args);
 	va_end(args);
-	CHECK(command_script(world->admin, sql, &rows, err));
+	CHECK(command_script(world->user, sql, &rows, err));
 	return rows_count(&rows) > 0 ? rows_text(&rows, 0, 0) : NULL;
 }
 
 static inline void
 world_open(struct world *world)
 {
+	static int n_databases;
 	char conninfo[160], sql[64];
 	struct command *command;
 
 	memset(world, 0, sizeof(*world));
 	server_folder(world->folder, getppid());
-	(void)snprintf(
-	    world->database, sizeof(world->database), "test%d", (int)getpid());
+	(void)snprintf(world->database, sizeof(world->database), "test%d_%d",
+	    (int)getpid(), n_databases++);
 	(void)snprintf(conninfo, sizeof(conninfo),
 	    "host=%s dbname=postgres user=postgres", world->folder);
 	command = world_connect(conninfo);
@@ -206,6 +208,9 @@ world_open(struct world *world)
 	(void)snprintf(world->conninfo, sizeof(world->conninfo),
 	    "host=%s dbname=%s user=postgres", world->folder, world->database);
 	world->admin = world_connect(world->conninfo);
+	world->user = world_connect(world->conninfo);
+	CHECK(
+	    command_script(world->user, "SET search_path = public", NULL, err));
 	world->base = event_base_new();
 	cr_assert_not_null(world->base);
 }
@@ -216,6 +221,7 @@ world_close(struct world *world)
 	session_free(world->session);
 	event_base_free(world->base);
 	command_close(world->admin);
+	command_close(world->user);
 }
 
 /* Runs the event loop until the condition holds. */
