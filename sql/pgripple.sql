@@ -94,8 +94,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_settings
                WHERE name = 'default_toast_compression'
                    AND 'lz4' = ANY (enumvals)) THEN
-        ALTER TABLE pgripple.outbox
-            ALTER COLUMN change SET COMPRESSION lz4;
+        -- EXECUTE: Postgres 13 does not know the syntax.
+        EXECUTE 'ALTER TABLE pgripple.outbox '
+                'ALTER COLUMN change SET COMPRESSION lz4';
     ELSE
         ALTER TABLE pgripple.outbox
             ALTER COLUMN change SET STORAGE EXTERNAL;
@@ -678,10 +679,11 @@ COMMENT ON FUNCTION pgripple.capture_name(text) IS
 -- The first eight change how values and names look as text; a session's own
 -- must not get into the keys. The others keep the planner from what would be
 -- wrong later: its plans are kept, for planning takes longer than running them,
--- and the first ones are made for few rows and small catalogs. A nested loop
--- would pair the 30,000 old and new rows of a large statement by 900,000,000
--- comparisons; a hashed aggregate would hold all chunks in memory at once; a
--- sequential scan would read the whole of a catalog for one table's columns.
+-- and the first ones are made for few rows and small catalogs. A hashed
+-- aggregate would hold all chunks in memory at once; a sequential scan would
+-- read the whole of a catalog for one table's columns; a nested loop would pair
+-- the 30,000 old and new rows of a large statement by 900,000,000 comparisons
+-- (a FULL JOIN never uses one as of Postgres 15; this is not left to that).
 CREATE OR REPLACE FUNCTION pgripple.capture_settings() RETURNS text[]
 LANGUAGE sql IMMUTABLE AS $$
     SELECT ARRAY[
