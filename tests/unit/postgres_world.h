@@ -174,6 +174,9 @@ world_connect(const char *conninfo)
 }
 
 /* Runs SQL aside from the session; the first value of the answer, or NULL. */
+static inline const char *world_ask(
+    struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
+
 static inline const char *
 world_ask(struct world *world, const char *format, ...)
 {

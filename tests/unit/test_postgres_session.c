@@ -3,7 +3,8 @@
  */
 #include "postgres_world.h"
 
-#include "observe/log.h"
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static pid_t
 backend_pid(struct world *world)
@@ -213,6 +214,48 @@ Test(postgres_session, gives_up_a_backend_that_sleeps_while_idle)
 	world_close(&world);
 }
 
+Test(postgres_session, gives_up_a_backend_that_sleeps_over_a_statement)
+{
+	struct world world;
+	struct session_options options;
+	struct told told = {0};
+	pid_t pid;
+
+	world_open(&world);
+	options = world_options(world.conninfo);
+	options.statement_timeout_ms = 100; /* and five seconds of grace */
+	world_begin(&world, &options);
+	world_until(&world, world.n_up == 1);
+	pid = backend_pid(&world);
+	cr_assert_eq(kill(pid, SIGSTOP), 0);
+	CHECK(session_query(
+	    world.session, "SELECT 1", 0, NULL, world_on_answer, &told, err));
+	world_until(&world, told.n == 1);
+	(void)kill(pid, SIGCONT);
+	cr_expect_eq(told.outcome, SESSION_LOST);
+	cr_expect_str_eq(told.text, "a statement was not answered in time");
+	world_until(&world, world.n_up == 2);
+	world_close(&world);
+}
+
+Test(postgres_session, is_told_of_the_servers_own_timeout)
+{
+	struct world world;
+	struct session_options options;
+	struct told told;
+
+	world_open(&world);
+	options = world_options(world.conninfo);
+	options.statement_timeout_ms = 100;
+	world_begin(&world, &options);
+	world_until(&world, world.n_up == 1);
+	told = world_query(&world, "SELECT pg_sleep(20)");
+	cr_expect_eq(told.outcome, SESSION_FAILED);
+	cr_expect_str_eq(told.sqlstate, "57014");
+	cr_expect_eq(world.n_down, 0);
+	world_close(&world);
+}
+
 Test(postgres_session, holds_a_statement_until_the_heartbeat_is_answered)
 {
 	struct world world;
@@ -279,6 +322,46 @@ Test(postgres_session, finds_the_second_host)
 	options = world_options(conninfo);
 	world_begin(&world, &options);
 	world_until(&world, world.n_up == 1);
+	world_close(&world);
+}
+
+/* A host that takes connections and never says a word. */
+static int
+listen_in_silence(char folder[64])
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(folder, 64, "/tmp/pgripple-silent-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	(void)snprintf(address.sun_path, sizeof(address.sun_path),
+	    "%s/.s.PGSQL.5432", folder);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 5), 0);
+	return fd;
+}
+
+Test(postgres_session, is_not_starved_by_a_silent_first_host)
+{
+	struct world world;
+	struct session_options options;
+	char folder[64], conninfo[256], path[96];
+	int fd;
+
+	world_open(&world);
+	fd = listen_in_silence(folder);
+	(void)snprintf(conninfo, sizeof(conninfo),
+	    "host=%s,%s dbname=%s user=postgres", folder, world.folder,
+	    world.database);
+	options = world_options(conninfo);
+	options.connect_timeout_ms = 300;
+	world_begin(&world, &options);
+	world_until(&world, world.n_up == 1);
+	cr_expect_eq(world.n_down, 0);
+	(void)close(fd);
+	(void)snprintf(path, sizeof(path), "%s/.s.PGSQL.5432", folder);
+	(void)unlink(path);
+	(void)rmdir(folder);
 	world_close(&world);
 }
 
