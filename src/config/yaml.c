@@ -240,7 +240,6 @@ static bool
 accept_key(struct reader *r, struct node *key, struct map *seen)
 {
 	const struct node *first;
-	void **place;
 
 	if (key->kind == NODE_LIST || key->kind == NODE_MAP) {
 		r->faulty = r->hollow = true;
@@ -273,9 +272,6 @@ accept_key(struct reader *r, struct node *key, struct map *seen)
 		    "It was first given at line %d.", first->at.line);
 		return false;
 	}
-	place = map_put(seen, key->text, strlen(key->text));
-	if (place != NULL)
-		*place = key;
 	return true;
 }
 
@@ -286,6 +282,7 @@ read_entries(struct reader *r, struct node *node, int depth, struct map *seen)
 
 	for (;;) {
 		struct node *key, *value, dropped = {0};
+		void **place;
 
 		if (next(r) != 0)
 			return -1;
@@ -296,12 +293,14 @@ read_entries(struct reader *r, struct node *node, int depth, struct map *seen)
 			return fail_nomem(r);
 		if (read_node(r, key, depth) != 0)
 			return -1;
-		if (accept_key(r, key, seen))
+		value = &dropped;
+		if (accept_key(r, key, seen)) {
 			value = add_child(r, node, &capacity);
-		else
-			value = &dropped;
-		if (value == NULL)
-			return fail_nomem(r);
+			place = map_put(seen, key->text, strlen(key->text));
+			if (value == NULL || place == NULL)
+				return fail_nomem(r);
+			*place = key;
+		}
 		if (next(r) != 0 || read_node(r, value, depth) != 0)
 			return -1;
 		value->key = key;

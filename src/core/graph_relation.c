@@ -70,6 +70,10 @@ parse_quoted(struct cursor *c, struct word *word)
 		    "Close it with a double quote.");
 		return false;
 	}
+	if (name.failed) {
+		c->l->out_of_memory = true;
+		return false;
+	}
 	if (name.n == 0) {
 		fail(c, start, "has an empty column name");
 		return false;

@@ -119,7 +119,7 @@ seconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -136,7 +136,7 @@ refuse_repeated(const char *text, const char *message)
 		bytes[i] = text[i % length];
 	start = seconds();
 	cr_assert_eq(yaml_parse(arena, "f.yaml", bytes, n, &errors, &root), -1);
-	cr_assert_lt(seconds() - start, 1.0);
+	cr_assert_lt(seconds() - start, 5.0);
 	cr_assert_null(root);
 	cr_assert_str_eq(errors.items[0].text, message);
 	free(bytes);
