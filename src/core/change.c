@@ -26,8 +26,8 @@ find_column(const struct pgripple_table *table, const struct json *member,
 		size_t candidate = (*column + 1 + i) % table->n_columns;
 		const char *name = table->columns[candidate].name;
 
-		if (strncmp(name, member->key, member->key_length) == 0 &&
-		    name[member->key_length] == '\0') {
+		if (strlen(name) == member->key_length &&
+		    memcmp(name, member->key, member->key_length) == 0) {
 			*column = candidate;
 			return true;
 		}
