@@ -44,10 +44,12 @@ struct pgripple_touch {
 	struct pgripple_touch *next; /* in order of arrival */
 };
 
-/* That one touched row led to another. */
+/* That one touched row led to another, or to all that answered the key of a
+ * lookup: they are kept once, however many rows came to that key. */
 struct pgripple_arrival {
 	const struct pgripple_relation *relation;
-	struct pgripple_touch *touch;
+	struct pgripple_touch *touch; /* NULL if it was a key */
+	struct lookup_key *key; /* the walk's own */
 	struct pgripple_arrival *next;
 };
 

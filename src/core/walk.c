@@ -167,16 +167,22 @@ find_stronger(struct pgripple_walk *walk, const struct pgripple_touch *wanted)
 	return found;
 }
 
-/* The touch that was asked for, or a stronger one, or a new one; NULL when
- * out of memory. */
+/* Changed rows are bounded by the batch; rows that depend on them are not. */
+static bool
+is_past_limit(struct pgripple_walk *walk, const struct pgripple_touch *wanted)
+{
+	return !wanted->whole && wanted->own == NULL &&
+	       walk->n_touches >= walk->limits.touched_rows &&
+	       find(walk, *wanted) == NULL;
+}
+
 struct pgripple_touch *
 walk_add_touch(struct pgripple_walk *walk, struct pgripple_touch wanted)
 {
 	struct pgripple_touch *touch;
 	void **place;
 
-	if (!wanted.whole && wanted.own == NULL &&
-	    walk->n_touches >= walk->limits.touched_rows) {
+	if (is_past_limit(walk, &wanted)) {
 		walk->n_escalations++;
 		wanted.whole = true;
 		wanted.values = NULL;
@@ -209,26 +215,40 @@ walk_nomem(struct pgripple_walk *walk, struct pgripple_error *err)
 	return pgripple_error_nomem(err);
 }
 
-/* Remembers that one touch led to another. */
-int
-walk_arrive(struct pgripple_walk *walk, struct pgripple_arrival **list,
-    const struct pgripple_relation *relation, struct pgripple_touch *touch)
+static int
+add_arrival(struct pgripple_walk *walk, struct pgripple_arrival **list,
+    struct pgripple_arrival like)
 {
 	struct pgripple_arrival *arrival;
 
-	if (touch == NULL)
-		return -1;
-	if (*list != NULL && (*list)->touch == touch &&
-	    (*list)->relation == relation)
+	if (*list != NULL && (*list)->touch == like.touch &&
+	    (*list)->key == like.key && (*list)->relation == like.relation)
 		return 0;
 	arrival = arena_alloc(walk->arena, sizeof(*arrival));
 	if (arrival == NULL)
 		return -1;
-	arrival->relation = relation;
-	arrival->touch = touch;
+	*arrival = like;
 	arrival->next = *list;
 	*list = arrival;
 	return 0;
+}
+
+int
+walk_arrive(struct pgripple_walk *walk, struct pgripple_arrival **list,
+    const struct pgripple_relation *relation, struct pgripple_touch *touch)
+{
+	struct pgripple_arrival like = {.relation = relation, .touch = touch};
+
+	return touch == NULL ? -1 : add_arrival(walk, list, like);
+}
+
+int
+walk_arrive_at_key(struct pgripple_walk *walk, struct pgripple_arrival **list,
+    const struct pgripple_relation *relation, struct lookup_key *key)
+{
+	struct pgripple_arrival like = {.relation = relation, .key = key};
+
+	return add_arrival(walk, list, like);
 }
 
 int

@@ -2,8 +2,10 @@
  * The lookups of a walk.
  *
  * A relation whose target cannot be told from the values at hand collects keys
- * for its lookup.  Answers are kept by key, so that a row which comes to the
- * same key in a later round gets them without asking again.
+ * for its lookup.  Answers are kept by key, and rows lead to the key: so one
+ * that comes to it in a later round need not ask again, and a thousand rows
+ * with one key and a thousand answers take two thousand steps to remember, not
+ * a million.
  */
 #include "core/walk_private.h"
 
@@ -32,20 +34,6 @@ lookup_state(
 		pgripple_columns_add(
 		    &(*state)->lookup.wanted, relation->to_columns[i]);
 	return *state;
-}
-
-static struct link *
-add_link(struct pgripple_walk *walk, struct link **list,
-    struct pgripple_touch *touch)
-{
-	struct link *link = arena_alloc(walk->arena, sizeof(*link));
-
-	if (link != NULL) {
-		link->touch = touch;
-		link->next = *list;
-		*list = link;
-	}
-	return link;
 }
 
 /* Room for one more key of this round.  What is outgrown stays in the arena,
@@ -96,7 +84,6 @@ ask(struct pgripple_walk *walk, struct lookup_state *state,
 	return 0;
 }
 
-/* The row waits for the answers to its key, or gets those known already. */
 int
 walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,
@@ -121,13 +108,7 @@ walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
 		if (key == NULL || ask(walk, state, key, values) < 0)
 			return -1;
 	}
-	key = *place;
-	for (struct link *answer = key->answers; answer != NULL;
-	     answer = answer->next)
-		if (walk_arrive(walk, &from->onward, relation, answer->touch) <
-		    0)
-			return -1;
-	return add_link(walk, &key->parents, from) == NULL ? -1 : 0;
+	return walk_arrive_at_key(walk, &from->onward, relation, *place);
 }
 
 size_t
@@ -173,7 +154,6 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 	    .values = row->values,
 	    .may_pass = relation->transitive,
 	};
-	struct pgripple_touch *touch;
 	struct lookup_key *key;
 
 	if (state->overflow)
@@ -181,15 +161,9 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 	if (++state->n_rows > walk->limits.lookup_rows)
 		return pgripple_walk_escalate(walk, lookup, err);
 	key = answered_key(walk, state, row->values);
-	touch = walk_add_touch(walk, wanted);
-	if (key == NULL || touch == NULL ||
-	    add_link(walk, &key->answers, touch) == NULL)
+	if (key == NULL || walk_arrive(walk, &key->answers, relation,
+			       walk_add_touch(walk, wanted)) < 0)
 		return walk_nomem(walk, err);
-	for (struct link *parent = key->parents; parent != NULL;
-	     parent = parent->next)
-		if (walk_arrive(walk, &parent->touch->onward, relation, touch) <
-		    0)
-			return walk_nomem(walk, err);
 	return 0;
 }
 
@@ -198,15 +172,20 @@ pgripple_walk_escalate(
     struct pgripple_walk *walk, size_t lookup, struct pgripple_error *err)
 {
 	struct lookup_state *state = walk->round[lookup];
+	const struct pgripple_relation *relation = state->lookup.relation;
+	struct pgripple_touch wanted = {
+	    .model = relation->to,
+	    .whole = true,
+	    .may_pass = relation->transitive,
+	};
+	struct pgripple_touch *touch = walk_add_touch(walk, wanted);
 
 	state->overflow = true;
 	walk->n_escalations++;
 	for (size_t i = 0; i < state->lookup.n_keys; i++)
-		for (struct link *parent = state->round[i]->parents;
-		     parent != NULL; parent = parent->next)
-			if (walk_reach(walk, parent->touch,
-				state->lookup.relation, NULL) < 0)
-				return walk_nomem(walk, err);
+		if (walk_arrive(
+			walk, &state->round[i]->answers, relation, touch) < 0)
+			return walk_nomem(walk, err);
 	return 0;
 }
 

@@ -11,15 +11,9 @@
 #include "base/map.h"
 #include "base/util.h"
 
-/* A touched row that waits for a key's answers, or an answer to it. */
-struct link {
-	struct pgripple_touch *touch;
-	struct link *next;
-};
-
 struct lookup_key {
-	struct link *parents;
-	struct link *answers;
+	struct pgripple_arrival *answers;
+	uint32_t mark; /* of the last report that passed */
 };
 
 /* The lookup of one relation, and what it answered in earlier rounds. */
@@ -52,6 +46,7 @@ struct pgripple_walk {
 	struct lookup_state **round; /* those with keys to look up */
 	size_t n_round;
 	uint32_t last_mark;
+	struct visit *spare_visits; /* of earlier reports */
 	bool nomem; /* sticky: what was walked so far is not complete */
 };
 
@@ -64,10 +59,13 @@ void walk_add_value(struct buf *identity, const struct pgripple_value *value);
  * out of memory. */
 void **walk_remember(struct pgripple_walk *walk, struct map *map);
 
-/* Remembers that one touch led to another; touch may be NULL: out of memory.
- * -1: out of memory. */
+/* Remembers that something led to a touched row (NULL: memory ran out when it
+ * was made), or to a lookup's key.  -1: out of memory. */
 int walk_arrive(struct pgripple_walk *walk, struct pgripple_arrival **list,
     const struct pgripple_relation *relation, struct pgripple_touch *touch);
+int walk_arrive_at_key(struct pgripple_walk *walk,
+    struct pgripple_arrival **list, const struct pgripple_relation *relation,
+    struct lookup_key *key);
 /* The touch that was asked for, or one that does as much and more, or a new
  * one; NULL when out of memory. */
 struct pgripple_touch *walk_add_touch(
@@ -77,7 +75,7 @@ int walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,
     const struct pgripple_value *values);
 
-/* The row waits for the answers to its key, or gets those known already. */
+/* The row leads to whatever answers its key, in this round or before. */
 int walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,
     const struct pgripple_value *values);
