@@ -1,0 +1,197 @@
+/*
+ * The plan: what a walk's touched rows mean in Redis.
+ */
+#include <pgripple/plan.h>
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/util.h"
+
+#include "build_graph.h"
+#include "fake_database.h"
+
+static const char yaml[] =
+    "models:\n"
+    "  team:\n"
+    "    table: team\n"
+    "    invalidate:\n"
+    "      - \"team:{id}\"\n"
+    "      - \"team:{id}:{slug|lower}\"\n"
+    "      - \"teams\"\n"
+    "      - { key: \"own:{id}\", own_change_only: true }\n"
+    "      - { key: \"off:{id}\", enabled: false }\n"
+    "  club:\n"
+    "    table: club\n"
+    "    invalidate: [\"club:{id}\", \"teams\", \"[x]{{}}:{id}\"]\n"
+    "  league:\n"
+    "    table: league\n"
+    "    invalidate: [\"league:{id}\", \"leagues\"]\n"
+    "    whole_model: [\"league:*\", \"l:[0-9]*\"]\n"
+    "  same:\n"
+    "    table: same\n"
+    "    invalidate: [\"team:{id}\"]\n"
+    "  link:\n"
+    "    table: link\n"
+    "relations:\n"
+    "  - club.id -> team.club_id\n"
+    "  - link.league_id -> league.id\n";
+
+static struct pgripple_graph *graph;
+static struct pgripple_walk *walk;
+static struct fake_database db;
+
+static void
+set_up(void)
+{
+	graph = build_graph(yaml);
+	walk = pgripple_walk_new(graph, &no_limits);
+	cr_assert_not_null(walk);
+}
+
+static void
+tear_down(void)
+{
+	pgripple_walk_free(walk);
+	pgripple_graph_free(graph);
+}
+
+TestSuite(plan, .init = set_up, .fini = tear_down);
+
+static void
+change(const char *json)
+{
+	add_change(walk, graph, json);
+}
+
+static void
+expect(const char *plan)
+{
+	const char *got;
+
+	walk_through(walk, &db);
+	got = print_plan(walk);
+	cr_assert_str_eq(got, plan, "got \"%s\"", got);
+}
+
+Test(plan, is_empty_when_nothing_was_touched)
+{
+	expect("");
+}
+
+Test(plan, fills_every_rule_of_a_changed_row)
+{
+	change("{\"table\":\"team\",\"op\":\"insert\","
+	       "\"new\":[{\"id\":1,\"slug\":\"Red\",\"club_id\":2}]}");
+	expect("own:1 team:1 team:1:red teams");
+}
+
+Test(plan, merges_equal_keys_of_rows_rules_and_models)
+{
+	change("{\"table\":\"team\",\"op\":\"update\","
+	       "\"old\":[{\"id\":1,\"slug\":\"Red\",\"club_id\":2}],"
+	       "\"new\":[{\"id\":1,\"slug\":\"RED\",\"club_id\":3}]}");
+	change("{\"table\":\"club\",\"op\":\"insert\",\"new\":[{\"id\":9}]}");
+	change("{\"table\":\"same\",\"op\":\"insert\",\"new\":[{\"id\":1}]}");
+	expect("[x]{}:9 club:9 own:1 team:1 team:1:red teams");
+}
+
+Test(plan, makes_no_key_of_a_null)
+{
+	change("{\"table\":\"team\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":1,\"slug\":null,\"club_id\":2},"
+	       "{\"id\":{},\"slug\":null,\"club_id\":2}]}");
+	expect("own:1 team:1 teams ~own:* ~team:*");
+}
+
+Test(plan, makes_the_narrowest_pattern_of_an_unknown_value)
+{
+	change("{\"table\":\"team\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":\"a*b\",\"slug\":{},\"club_id\":2}]}");
+	expect("own:a*b team:a*b teams ~team:a\\*b:*");
+}
+
+Test(plan, makes_patterns_of_the_whole_model)
+{
+	change("{\"table\":\"club\",\"op\":\"truncate\"}");
+	expect("teams ~\\[x\\]{}:* ~club:* ~team:* ~team:*:*");
+}
+
+Test(plan, keeps_rules_for_own_changes_when_the_whole_model_changed)
+{
+	change("{\"table\":\"team\",\"op\":\"update\",\"whole\":\"bulk\"}");
+	expect("teams ~own:* ~team:* ~team:*:*");
+}
+
+Test(plan, takes_whole_model_instead_of_the_rules)
+{
+	change("{\"table\":\"league\",\"op\":\"insert\","
+	       "\"new\":[{\"id\":1}]}");
+	expect("league:1 leagues");
+	change("{\"table\":\"link\",\"op\":\"truncate\"}");
+	expect("league:1 leagues ~l:[0-9]* ~league:*");
+}
+
+Test(plan, keeps_keys_with_zero_bytes_apart)
+{
+	struct pgripple_plan plan;
+	struct pgripple_error err;
+
+	change(
+	    "{\"table\":\"same\",\"op\":\"insert\",\"new\":["
+	    "{\"id\":\"a\"},{\"id\":\"a\\u0000b\"},{\"id\":\"a\\u0000c\"}]}");
+	walk_through(walk, &db);
+	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
+	cr_assert_eq(plan.n_unlink, 3);
+	cr_assert_eq(plan.operations[0].key_length, 6);
+	cr_assert_eq(plan.operations[1].key_length, 8);
+	cr_assert_eq(memcmp(plan.operations[2].key, "team:a\0c", 9), 0);
+}
+
+struct explained {
+	struct buf text;
+	const struct pgripple_model *model;
+};
+
+static void
+explain(void *context, const struct pgripple_operation *operation,
+    const struct pgripple_rule *rule)
+{
+	struct explained *explained = context;
+	long number = rule == NULL ? -1 : rule - explained->model->rules;
+
+	buf_printf(&explained->text, "%ld:%s:%s ", number,
+	    pgripple_operation_kind_name(operation->kind), operation->key);
+}
+
+static void
+expect_explained(const struct pgripple_touch *touch, const char *wanted)
+{
+	struct explained explained = {BUF_INIT, touch->model};
+	struct pgripple_error err;
+
+	cr_assert_eq(
+	    pgripple_plan_explain(touch, explain, &explained, &err), 0);
+	cr_assert_str_eq(buf_string(&explained.text), wanted);
+	buf_done(&explained.text);
+}
+
+Test(plan, explains_which_rule_makes_which_operation)
+{
+	const struct pgripple_touch *touch;
+
+	change("{\"table\":\"team\",\"op\":\"insert\","
+	       "\"new\":[{\"id\":1,\"slug\":\"x\",\"club_id\":2}]}");
+	change("{\"table\":\"link\",\"op\":\"insert\","
+	       "\"new\":[{\"league_id\":{}}]}");
+	walk_through(walk, &db);
+	touch = pgripple_walk_touches(walk);
+	expect_explained(touch,
+	    "0:unlink:team:1 1:unlink:team:1:x 2:unlink:teams "
+	    "3:unlink:own:1 ");
+	expect_explained(touch->next, "");
+	expect_explained(
+	    touch->next->next, "-1:scan:league:* -1:scan:l:[0-9]* ");
+}
