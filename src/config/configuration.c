@@ -11,7 +11,7 @@ load_graph(struct configuration *configuration, struct pgripple_errors *errors)
 {
 	struct arena *arena = arena_new();
 	struct node *root;
-	int result = -1;
+	int result;
 
 	if (arena == NULL) {
 		struct pgripple_error err;
@@ -21,10 +21,12 @@ load_graph(struct configuration *configuration, struct pgripple_errors *errors)
 		return -1;
 	}
 	/* Positions borrow the path, which the settings own. */
-	if (yaml_load(arena, configuration->settings->graph, errors, &root) ==
-	    0)
-		result =
-		    pgripple_graph_load(root, errors, &configuration->graph);
+	result =
+	    yaml_load(arena, configuration->settings->graph, errors, &root);
+	/* What else is wrong with a file that has a duplicate key, say. */
+	if (root != NULL &&
+	    pgripple_graph_load(root, errors, &configuration->graph) < 0)
+		result = -1;
 	arena_free(arena);
 	return result;
 }
