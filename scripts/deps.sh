@@ -13,8 +13,9 @@ packages_for() {
         echo postgresql redis-server
         ;;
     test)
-        echo libcriterion-dev clang libclang-rt-14-dev llvm clang-format \
-            shellcheck python3-pytest python3-psycopg2 python3-redis pgbouncer
+        echo postgresql redis-server pgbouncer libcriterion-dev \
+            clang libclang-rt-14-dev llvm clang-format shellcheck \
+            python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis
         ;;
     *)
         echo "no packages are known for \"$1\"" >&2

@@ -68,7 +68,9 @@ show_waiting(
 	result = sql.failed
 		     ? pgripple_error_nomem(err)
 		     : command_query(command, sql.bytes, 0, NULL, &rows, err);
-	if (result == 0 && rows_int(&rows, 0, 0) > 0)
+	if (result == 0 && rows_int(&rows, 0, 0) == 1)
+		(void)printf("  1 change in it that is not yet applied\n");
+	else if (result == 0 && rows_int(&rows, 0, 0) > 1)
 		(void)printf("  %" PRId64
 			     " changes in it that are not yet applied\n",
 		    rows_int(&rows, 0, 0));
