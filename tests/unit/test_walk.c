@@ -530,11 +530,12 @@ Test(walk, touches_the_whole_model_past_the_limit_of_touched_rows)
 
 Test(walk, may_come_to_known_rows_when_at_the_limit_of_touched_rows)
 {
-	start_limited(tree, tree_rows, N_ELEMENTS(tree_rows),
+	start_limited(tournament, NULL, 0,
 	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX});
-	change("{\"table\":\"node\",\"op\":\"insert\","
-	       "\"new\":[{\"id\":9,\"parent_id\":5}]}");
-	expect("node:5 node:6 node:9");
+	change("{\"table\":\"draft\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":22,\"tournament_id\":1},"
+	       "{\"id\":23,\"tournament_id\":1}]}");
+	expect("draft:22 draft:23 tournament:1");
 	cr_assert_eq(pgripple_walk_n_escalations(walk), 0);
 }
 
