@@ -92,7 +92,7 @@ report_configure(struct report *report, int64_t changes_per_second)
 /* A line under way. */
 struct line {
 	const struct pgripple_change *change;
-	struct arena *arena; /* the walk's */
+	struct arena *arena; /* holds the known keys of this line alone */
 	struct buf paths; /* JSON */
 	struct buf keys; /* JSON */
 	struct map known; /* keys told already: old and new image often make
@@ -221,10 +221,13 @@ report_line(struct pgripple_walk *walk, size_t number,
 {
 	struct line line = {
 	    .change = change,
-	    .arena = pgripple_walk_arena(walk),
+	    .arena = arena_new(),
 	};
 	struct pgripple_path *first;
 
+	/* Out of memory costs a log line, nothing else. */
+	if (line.arena == NULL)
+		return;
 	json_write_open(&line.keys, '[');
 	if (pgripple_walk_report(
 		walk, number, add_touch, &line, &first, NULL) == 0) {
@@ -235,6 +238,7 @@ report_line(struct pgripple_walk *walk, size_t number,
 	buf_done(&line.paths);
 	buf_done(&line.keys);
 	map_done(&line.known);
+	arena_free(line.arena);
 }
 
 void
