@@ -271,7 +271,11 @@ keep_it() {
 # Stops the demo and removes its folder.
 for pid in ${pids[2]} ${pids[1]} ${pids[0]}; do
     kill -INT "\$pid"
-    while kill -0 "\$pid" 2>/dev/null; do sleep 0.1; done
+    n=0
+    while [ \$n -lt 100 ] && kill -0 "\$pid" 2>/dev/null; do
+        n=\$((n + 1))
+        sleep 0.1
+    done
 done
 rm -rf "$work"
 STOP

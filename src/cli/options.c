@@ -131,6 +131,8 @@ set_option(struct options *options, const struct option_info *option,
     char *value, struct pgripple_error *err)
 {
 	options->given |= 1u << option->id;
+	if (value == NULL)
+		return 0;
 	switch (option->id) {
 	case OPTION_CONFIG:
 		options->config = value;

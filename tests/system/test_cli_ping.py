@@ -6,9 +6,14 @@ import pytest
 
 GRAPH = """
     models:
+      user:
+        table: app_customuser
+        invalidate: ["user:{id}"]
       team:
         table: app_team
         invalidate: ["team:{id}"]
+    relations:
+      - user.id -> team.captain_id
 """
 
 
@@ -30,6 +35,28 @@ def test_each_stage_is_timed(cli, config, make_daemon, tournament, cache):
     assert all(float(ms) < 5000 for _, ms in stages)
     assert cache.keys("pgripple:ping:*") == []
     assert tournament.changes() == []
+
+
+def test_the_rights_that_check_asks_for_are_enough(
+        cli, config, make_daemon, tournament, cache):
+    """A role that may do nothing else: install is the owner's."""
+    role = tournament.create_role()
+    config.write_settings({"postgres": {
+        "conninfo": tournament.conninfo(user=role)}})
+    for _ in range(2):      # of the schema, then of the tables
+        done = cli("check", "-c", config.path)
+        for line in done.stdout.splitlines():
+            if "GRANT " in line:
+                tournament.execute(line.split("run: ", 1)[1])
+    assert cli("check", "-c", config.path).status == 0
+    make_daemon(config)
+    cache.set("team:2", "stale")
+    cache.set("team:3", "fresh")
+    tournament.execute("UPDATE app_customuser SET mmr = 1 WHERE id = 2")
+    done = cli("ping", "-c", config.path)
+    assert done.status == 0, done.stderr
+    assert cache.keys() == ["team:3"]
+    tournament.execute(f'DROP OWNED BY "{role}"')
 
 
 def test_without_a_daemon_it_says_so(cli, config, cache):
