@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define MAX_ERRORS 1000
 
 const char *
@@ -29,6 +31,27 @@ pgripple_error_kind_name(enum pgripple_error_kind kind)
 	return "unknown";
 }
 
+static void fill(char *buffer, size_t size, const char *format, va_list args)
+    PGRIPPLE_PRINTF(3, 0);
+
+static void
+fill(char *buffer, size_t size, const char *format, va_list args)
+{
+	const char *end;
+
+	(void)vsnprintf(buffer, size, format, args);
+	/* The end of the buffer and "%.80s" cut characters in two.  Postgres,
+	 * where some texts end up, would refuse the halves. */
+	end = buffer + strlen(buffer);
+	for (char *at = buffer; at < end;) {
+		size_t n = utf8_length(at, (size_t)(end - at));
+
+		if (n == 0)
+			*at = '?';
+		at += n == 0 ? 1 : n;
+	}
+}
+
 int
 pgripple_error_vset(struct pgripple_error *err, enum pgripple_error_kind kind,
     const char *format, va_list args)
@@ -38,7 +61,7 @@ pgripple_error_vset(struct pgripple_error *err, enum pgripple_error_kind kind,
 	err->kind = kind;
 	err->at = (struct pgripple_position){0};
 	err->hint[0] = '\0';
-	(void)vsnprintf(err->text, sizeof(err->text), format, args);
+	fill(err->text, sizeof(err->text), format, args);
 	return -1;
 }
 
@@ -62,7 +85,7 @@ pgripple_error_hint(struct pgripple_error *err, const char *format, ...)
 	if (err == NULL)
 		return;
 	va_start(args, format);
-	(void)vsnprintf(err->hint, sizeof(err->hint), format, args);
+	fill(err->hint, sizeof(err->hint), format, args);
 	va_end(args);
 }
 

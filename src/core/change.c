@@ -9,6 +9,10 @@
 #include "base/ident.h"
 #include "base/json_read.h"
 
+/* The pong, with every byte of the key as "\\u00XX", must fit a NOTIFY, whose
+ * payload ends at 8,000 bytes. */
+#define MAX_PING_KEY 1000
+
 struct decoder {
 	struct arena *arena;
 	const struct pgripple_table *table;
@@ -183,6 +187,10 @@ decode_ping(const struct json *root, struct pgripple_change *change,
 	if (key == NULL || key->kind != JSON_STRING || key->length == 0)
 		return pgripple_error_set(
 		    err, PGRIPPLE_ERROR_INPUT, "a ping has no \"key\"");
+	if (key->length > MAX_PING_KEY)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+		    "the \"key\" of a ping has more than %d bytes",
+		    MAX_PING_KEY);
 	change->ping_key = key->text;
 	return 0;
 }

@@ -36,6 +36,9 @@ enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE };
  *
  * A row belongs to the batch if the bytes before it leave room: so the first
  * always does, and the last may go past the bound.
+ *
+ * A time that no bigint of microseconds holds, "infinity" first of all, can
+ * only have been written by hand; it must not block what is behind it.
  */
 static void
 print_fetch(
@@ -44,8 +47,9 @@ print_fetch(
 	buf_add_string(sql, "SET LOCAL enable_seqscan = off;"
 			    "SET LOCAL enable_bitmapscan = off;"
 			    "SET LOCAL enable_sort = off;"
-			    "SELECT id, xid, (extract(epoch FROM at) * "
-			    "1000000)::bigint, change FROM ("
+			    "SELECT id, xid, (extract(epoch FROM "
+			    "least(greatest(at, '1970-01-01'), '9999-12-31')) "
+			    "* 1000000)::bigint, change FROM ("
 			    "SELECT id, xid, at, change, sum(bytes) "
 			    "OVER (ORDER BY id) - bytes AS before FROM ("
 			    "SELECT id, xid, at, change, bytes::bigint FROM ");
@@ -198,7 +202,8 @@ add_tasks(struct request *request, const char *schema,
 	    schema, request->n_values);
 }
 
-/* What nobody reads is not computed: so the pongs are counted. */
+/* What nobody reads is not computed: so the pongs are counted.  A full queue
+ * fails whoever notifies: then there are none. */
 static void
 add_answer(struct request *request, const char *schema,
     const struct outbox_acknowledgement *acknowledgement)
@@ -211,7 +216,8 @@ add_answer(struct request *request, const char *schema,
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
 	add_part(request,
 	    ", (SELECT count(pg_notify(%s.channel() || '_pong', key)) "
-	    "FROM unnest($%d::text[]) AS key)",
+	    "FROM unnest($%d::text[]) AS key "
+	    "WHERE pg_notification_queue_usage() < 0.5)",
 	    schema, request->n_values);
 }
 

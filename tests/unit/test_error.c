@@ -54,6 +54,15 @@ Test(error, cuts_a_long_text)
 	cr_assert_eq(strlen(err.hint), sizeof(err.hint) - 1);
 }
 
+Test(error, is_utf8_wherever_it_was_cut)
+{
+	struct pgripple_error err;
+
+	(void)pgripple_error_set(
+	    &err, PGRIPPLE_ERROR_INPUT, "\"%.4s\" is bad", "\u00e9\u2603");
+	cr_assert_str_eq(err.text, "\"\u00e9??\" is bad");
+}
+
 Test(error, has_a_name_for_each_kind)
 {
 	cr_assert_str_eq(
