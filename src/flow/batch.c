@@ -65,6 +65,7 @@ struct batch {
 	struct pgripple_operation *unlinks; /* the plan's, and the pings' */
 	size_t n_unlinks;
 	size_t lookup; /* of this round, under way */
+	uint64_t session_number; /* of the session that fetched it */
 	int64_t fetched_wall_us;
 	int64_t applied_wall_us;
 };
@@ -218,6 +219,7 @@ on_fetched(void *context, enum session_outcome outcome,
 		return;
 	}
 	batch->fetched_wall_us = clock_wall_us();
+	batch->session_number = session_number(batch->peers.work);
 	result = prepare(batch, n_rows, &err);
 	for (size_t i = 0; i < n_rows && result == 0; i++)
 		result = take_row(batch, &rows[i], &err);
@@ -478,6 +480,17 @@ print_tasks_and_pongs(struct batch *batch,
 	return 0;
 }
 
+/* After a failover the new primary may lack rows that were fetched, and give
+ * their ids to others. */
+static int
+check_session(const struct batch *batch, struct pgripple_error *err)
+{
+	if (session_number(batch->peers.work) == batch->session_number)
+		return 0;
+	return pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
+	    "the connection that fetched the batch was lost");
+}
+
 static void
 acknowledge(struct batch *batch)
 {
@@ -490,7 +503,8 @@ acknowledge(struct batch *batch)
 	};
 	struct pgripple_error err;
 
-	if (print_tasks_and_pongs(batch, &acknowledgement, &err) < 0 ||
+	if (check_session(batch, &err) < 0 ||
+	    print_tasks_and_pongs(batch, &acknowledgement, &err) < 0 ||
 	    outbox_acknowledge(batch->peers.work,
 		batch->settings->postgres.schema, &acknowledgement,
 		on_acknowledged, batch, &err) < 0)

@@ -54,6 +54,7 @@ struct session {
 	struct event *self; /* sent to itself */
 	enum session_state state;
 	uint64_t serial; /* how often a state was entered */
+	uint64_t number; /* how often it came up */
 	int64_t due_us; /* of the timer; 0: it does not run */
 	struct backoff backoff;
 	struct statement statement;
@@ -407,6 +408,7 @@ static void
 do_go_up(struct session *session)
 {
 	backoff_succeed(&session->backoff);
+	session->number++;
 	session->told_us = 0;
 	await_heartbeat(session);
 	log_event(LOG_LEVEL_INFO, "postgres.up",
@@ -783,6 +785,12 @@ const char *
 session_describe(const struct session *session)
 {
 	return conninfo_describe(session->conninfo);
+}
+
+uint64_t
+session_number(const struct session *session)
+{
+	return session->number;
 }
 
 int

@@ -81,6 +81,9 @@ bool session_is_up(const struct session *session);
 bool session_is_busy(const struct session *session);
 /* "host=... port=... dbname=... user=...", without secrets. */
 const char *session_describe(const struct session *session);
+/* Another number each time the session comes up: what one connection was told
+ * may not hold on the next, which may be to another server. */
+uint64_t session_number(const struct session *session);
 /* The server's, as server_version_num; 0 unless up. */
 int session_server_version(const struct session *session);
 

@@ -3,7 +3,7 @@ can have written, and peers that are exchanged at the worst moment."""
 
 import pytest
 
-from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
+from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
 
 
 @pytest.fixture
@@ -44,3 +44,35 @@ def test_no_time_blocks_the_outbox(tournament, config, cache, make_daemon,
     make_daemon(config)
     wait_quiet(tournament)
     assert not cache.exists("team:1")
+
+
+def test_acknowledges_only_what_this_session_has_fetched(
+        tournament, config, make_redis, make_daemon):
+    """After a failover the new primary may draw an id again that the old one
+    had given to a change under way."""
+    redis = make_redis()
+    config.write_settings({"redis": {"url": redis.url,
+                                     "command_timeout": "20s"},
+                           "retry_max": "300ms"})
+    daemon = make_daemon(config)
+    client = redis.client()
+    warm(client, "team:1", "team:2")
+    redis.pause()
+    tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 1")
+    daemon.wait_for_event("batch.state", to="applying")
+    mark = daemon.mark()
+    tournament.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'pgripple work'"
+        " AND datname = current_database()")
+    daemon.wait_for_event("postgres.up", after=mark, session="work")
+    tournament.execute("UPDATE app_team SET name = 'y' WHERE id = 2")
+    tournament.execute(
+        "WITH gone AS (DELETE FROM pgripple.outbox RETURNING id, change)"
+        " INSERT INTO pgripple.outbox (id, bytes, change)"
+        " OVERRIDING SYSTEM VALUE"
+        " SELECT (SELECT min(id) FROM gone), 10, change FROM gone"
+        " ORDER BY id DESC LIMIT 1")
+    redis.resume()
+    wait_quiet(tournament)
+    assert vanished(client, ["team:1", "team:2"]) == {"team:1", "team:2"}
