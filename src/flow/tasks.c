@@ -19,6 +19,7 @@
 #include "flow/tasks_states.h"
 #include "observe/log.h"
 #include "postgres/task.h"
+#include "redis/connection.h"
 #include "redis/scan.h"
 
 #define FIRST_PAUSE_MS 100
@@ -41,6 +42,8 @@ struct tasks {
 	const char *pattern;
 	size_t pattern_length;
 	char cursor[REDIS_CURSOR_TEXT];
+	/* Of the server that gave the cursor: to another it means nothing. */
+	char run_id[sizeof(((struct redis_server *)0)->run_id)];
 	uint64_t n_removed;
 	int64_t started_us;
 };
@@ -82,9 +85,15 @@ read_operation(
 }
 
 static void
-begin(struct tasks *tasks)
+start_over(struct tasks *tasks)
 {
 	(void)snprintf(tasks->cursor, sizeof(tasks->cursor), "0");
+}
+
+static void
+begin(struct tasks *tasks)
+{
+	start_over(tasks);
 	tasks->n_removed = 0;
 	tasks->started_us = clock_monotonic_us();
 	log_event(LOG_LEVEL_DEBUG, "task.started", log_int("id", tasks->id),
@@ -147,10 +156,8 @@ on_slice(void *context, enum redis_apply_outcome outcome,
 	struct tasks *tasks = context;
 
 	if (outcome != REDIS_APPLY_DONE) {
-		/* Another server may answer next: cursors are its own. */
 		if (outcome == REDIS_APPLY_LOST)
-			(void)snprintf(
-			    tasks->cursor, sizeof(tasks->cursor), "0");
+			start_over(tasks);
 		log_error(LOG_LEVEL_WARNING, "task.failed", err);
 		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
 		return;
@@ -165,12 +172,17 @@ on_slice(void *context, enum redis_apply_outcome outcome,
 static void
 scan(struct tasks *tasks)
 {
+	const char *run_id = redis_connection_server(tasks->redis)->run_id;
 	struct pgripple_error err;
 
+	if (strcmp(run_id, tasks->run_id) != 0) {
+		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
+		start_over(tasks);
+	}
 	if (redis_scan_step(tasks->redis, tasks->cursor, tasks->pattern,
 		tasks->pattern_length, tasks->settings->tasks.scan_count,
 		on_slice, tasks, &err) < 0) {
-		(void)snprintf(tasks->cursor, sizeof(tasks->cursor), "0");
+		start_over(tasks);
 		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
 	}
 }

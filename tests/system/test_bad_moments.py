@@ -76,3 +76,24 @@ def test_acknowledges_only_what_this_session_has_fetched(
     redis.resume()
     wait_quiet(tournament)
     assert vanished(client, ["team:1", "team:2"]) == {"team:1", "team:2"}
+
+
+def test_a_scan_starts_over_on_another_server(tournament, config, make_redis,
+                                              make_daemon):
+    """A cursor means nothing to a Redis that was started anew."""
+    redis = make_redis(save="3600 1")
+    config.write_settings({"redis": {"url": redis.url}, "retry_max": "200ms",
+                           "tasks": {"scan_count": 1000,
+                                     "scan_pause": "2s"}})
+    daemon = make_daemon(config)
+    keys = [f"team:{n}" for n in range(10, 1510)]
+    warm(redis.client(), *keys)
+    redis.client().save()
+    tournament.execute("TRUNCATE app_team CASCADE")
+    daemon.wait_for_event("tasks.state", to="pausing")
+    mark = daemon.mark()
+    redis.kill()
+    redis.start()
+    daemon.wait_for_event("redis.up", after=mark)
+    wait_quiet(tournament, 30)
+    assert vanished(redis.client(), keys) == set(keys)
