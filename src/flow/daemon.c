@@ -178,6 +178,15 @@ use(struct daemon *daemon, struct configuration *configuration,
 	configure_log(configuration->settings);
 }
 
+static int
+arm_poll(struct daemon *daemon)
+{
+	struct timeval interval = timeval_of_ms(
+	    daemon->configuration->settings->postgres.poll_interval_ms);
+
+	return event_add(daemon->poll, &interval);
+}
+
 static void
 end_reload(struct daemon *daemon, const char *event, const char *reason)
 {
@@ -244,6 +253,7 @@ judge_candidate(struct daemon *daemon, struct catalog *catalog)
 	}
 	coverage_tell_gaps(daemon->candidate, catalog);
 	use(daemon, steal(&daemon->candidate), catalog);
+	(void)arm_poll(daemon); /* the timer exists already */
 	end_reload(daemon, "reload.done", NULL);
 }
 
@@ -462,8 +472,6 @@ static int
 make_events(struct daemon *daemon, struct pgripple_error *err)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-	struct timeval poll_interval = timeval_of_ms(
-	    daemon->configuration->settings->postgres.poll_interval_ms);
 	struct timeval watchdog_interval =
 	    timeval_of_ms(systemd_watchdog_us() / 1000);
 
@@ -479,8 +487,7 @@ make_events(struct daemon *daemon, struct pgripple_error *err)
 	daemon->watchdog =
 	    event_new(daemon->base, -1, EV_PERSIST, on_watchdog, daemon);
 	if (daemon->poll == NULL || daemon->drain == NULL ||
-	    daemon->watchdog == NULL ||
-	    event_add(daemon->poll, &poll_interval) < 0)
+	    daemon->watchdog == NULL || arm_poll(daemon) < 0)
 		return pgripple_error_nomem(err);
 	if (systemd_watchdog_us() > 0 &&
 	    event_add(daemon->watchdog, &watchdog_interval) < 0)

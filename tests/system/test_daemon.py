@@ -382,6 +382,22 @@ def test_reload_keeps_the_old_graph_and_says_why(
     assert not cache.exists("team:1")
 
 
+def test_a_reload_takes_a_new_poll_interval(tournament, config, cache,
+                                            make_daemon):
+    config.write_settings({"postgres": {"notify": "never",
+                                        "poll_interval": "1h"}})
+    install(config)
+    daemon = make_daemon(config)
+    wait_until(lambda: daemon.events("batch.state", to="idle"), 5, "idleness")
+    config.write_settings({"postgres": {"poll_interval": "100ms"}})
+    daemon.reload()
+    daemon.wait_for_event("reload.done")
+    warm(cache, "team:1")
+    tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 1")
+    wait_quiet(tournament, 5)
+    assert not cache.exists("team:1")
+
+
 def test_reload_does_not_change_servers(tournament, config, make_daemon):
     daemon = make_daemon(config)
     config.write_settings({"redis": {"url": "redis://127.0.0.1:1/0"}})
