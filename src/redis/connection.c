@@ -543,7 +543,7 @@ enter(struct redis_connection *conn, enum connection_state next,
 	log_event(LOG_LEVEL_DEBUG, "redis.state",
 	    log_string("from", connection_state_name(conn->state)),
 	    log_string("to", connection_state_name(next)),
-	    log_string("event", connection_event_name(event)),
+	    log_string("reason", connection_event_name(event)),
 	    log_string("error", why != NULL ? why->text : NULL));
 	conn->state = next;
 	(void)event_del(conn->timer);

@@ -45,6 +45,21 @@ def test_says_what_a_change_led_to(tournament, config, cache, make_daemon):
     assert 0 < line["us"] < 5_000_000
 
 
+def test_every_line_of_the_log_is_json_with_unique_names(
+        tournament, config, make_redis, make_daemon):
+    redis = make_redis()
+    config.write_settings({"redis": {"url": redis.url}})
+    daemon = make_daemon(config)
+    redis.kill()
+    daemon.wait_for_event("redis.down")
+    tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 1")
+    redis.start()
+    wait_quiet(tournament)
+    daemon.stop()
+    assert daemon.events("redis.state", to="up", reason="verified")
+    assert daemon.text_lines == []
+
+
 def test_hides_keys_and_values_when_told(tournament, config, cache,
                                          make_daemon):
     config.write_settings({"log": {"values": False}})

@@ -119,6 +119,14 @@ class Config:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def unique(pairs):
+    """A JSON object; two members of one name are an error."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
 class Daemon:
     """`pgripple run -c FILE`, and everything it says.
 
@@ -156,7 +164,7 @@ class Daemon:
         for line in stream:
             line = line.rstrip("\n")
             try:
-                event = json.loads(line)
+                event = json.loads(line, object_pairs_hook=unique)
             except ValueError:
                 event = None
             with self._news:
