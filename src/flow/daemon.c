@@ -29,6 +29,8 @@
 #include "postgres/session.h"
 #include "redis/connection.h"
 
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
 struct daemon {
 	const char *settings_path;
 	struct configuration *configuration;
@@ -37,7 +39,7 @@ struct daemon {
 	const struct configuration *described; /* the one under way, or NULL */
 
 	struct event_base *base;
-	struct event *signals[3];
+	struct event *signals[N_ELEMENTS(signal_numbers)];
 	struct event *poll;
 	struct event *drain;
 	struct event *watchdog;
@@ -460,10 +462,12 @@ on_watchdog(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 static void
 on_signal(evutil_socket_t number, short what UNUSED, void *context)
 {
-	if (number == SIGHUP)
-		reload(context);
-	else
-		stop(context);
+	struct daemon *daemon = context;
+
+	if (number != SIGHUP)
+		stop(daemon);
+	else if (!daemon->stopping)
+		reload(daemon);
 }
 
 /* Making it. */
@@ -471,13 +475,12 @@ on_signal(evutil_socket_t number, short what UNUSED, void *context)
 static int
 make_events(struct daemon *daemon, struct pgripple_error *err)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 	struct timeval watchdog_interval =
 	    timeval_of_ms(systemd_watchdog_us() / 1000);
 
-	for (size_t i = 0; i < N_ELEMENTS(numbers); i++) {
-		daemon->signals[i] =
-		    evsignal_new(daemon->base, numbers[i], on_signal, daemon);
+	for (size_t i = 0; i < N_ELEMENTS(signal_numbers); i++) {
+		daemon->signals[i] = evsignal_new(
+		    daemon->base, signal_numbers[i], on_signal, daemon);
 		if (daemon->signals[i] == NULL ||
 		    event_add(daemon->signals[i], NULL) < 0)
 			return pgripple_error_nomem(err);
@@ -634,6 +637,19 @@ run(struct daemon *daemon)
 	(void)event_base_dispatch(daemon->base);
 }
 
+/* A signal that comes before somebody listens waits until then: it would end
+ * the process. */
+static void
+hold_signals(int how)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	for (size_t i = 0; i < N_ELEMENTS(signal_numbers); i++)
+		(void)sigaddset(&signals, signal_numbers[i]);
+	(void)sigprocmask(how, &signals, NULL);
+}
+
 int
 daemon_run(const char *settings_path)
 {
@@ -642,6 +658,7 @@ daemon_run(const char *settings_path)
 	struct pgripple_error err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	hold_signals(SIG_BLOCK);
 	if (configuration_load(settings_path, &errors, &daemon.configuration) <
 	    0) {
 		coverage_tell_problems(&errors);
@@ -650,7 +667,9 @@ daemon_run(const char *settings_path)
 	}
 	configure_log(daemon.configuration->settings);
 	if (make(&daemon, &err) == 0) {
+		hold_signals(SIG_UNBLOCK);
 		run(&daemon);
+		hold_signals(SIG_BLOCK);
 	} else {
 		log_error(LOG_LEVEL_ERROR, "daemon.failed", &err);
 		daemon.status = exit_status_of(err.kind);

@@ -1,6 +1,10 @@
 """What may stop the daemon for good or lose a change: rows that only a hand
 can have written, and peers that are exchanged at the worst moment."""
 
+import os
+import signal
+import textwrap
+
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
@@ -11,6 +15,25 @@ def config(tournament, redis_server, make_config):
     made = make_config(tournament.conninfo(), redis_server.url, TEAM_GRAPH)
     install(made)
     return made
+
+
+@pytest.mark.parametrize("number, status", [
+    (signal.SIGHUP, None), (signal.SIGTERM, 0)], ids=["reload", "stop"])
+def test_a_signal_may_come_while_the_files_are_read(
+        config, make_daemon, number, status):
+    os.remove(config.graph_path)
+    os.mkfifo(config.graph_path)
+    daemon = make_daemon(config, wait=False)
+    with open(config.graph_path, "w", encoding="utf-8") as graph:
+        # Open: so the daemon has come to it.
+        os.remove(config.graph_path)
+        config.write_graph(TEAM_GRAPH)
+        daemon.process.send_signal(number)
+        graph.write(textwrap.dedent(TEAM_GRAPH))
+    if status is None:
+        daemon.wait_for_event("reload.done")
+    else:
+        assert daemon.wait() == status
 
 
 @pytest.mark.parametrize("change", [
