@@ -114,6 +114,41 @@ json_write_string(struct buf *buf, const char *bytes, size_t n)
 	json_write_quoted(buf, bytes, n);
 }
 
+/* Of a valid sequence of two to four bytes. */
+static unsigned int
+code_point(const unsigned char *at, size_t length)
+{
+	unsigned int code = at[0] & (0x7fU >> length);
+
+	for (size_t i = 1; i < length; i++)
+		code = code << 6 | (at[i] & 0x3fU);
+	return code;
+}
+
+void
+json_write_ascii(struct buf *buf, const char *json, size_t n)
+{
+	while (n > 0) {
+		size_t length = utf8_length(json, n);
+		unsigned int code;
+
+		if (length <= 1) {
+			buf_add_char(buf, *json++);
+			n--;
+			continue;
+		}
+		code = code_point((const unsigned char *)json, length);
+		if (code > 0xffff) {
+			buf_printf(
+			    buf, "\\u%04x", 0xd800 + ((code - 0x10000) >> 10));
+			code = 0xdc00 + (code & 0x3ff);
+		}
+		buf_printf(buf, "\\u%04x", code);
+		json += length;
+		n -= length;
+	}
+}
+
 void
 json_write_int(struct buf *buf, int64_t value)
 {

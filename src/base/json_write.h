@@ -19,6 +19,9 @@ void json_write_key(struct buf *buf, const char *key);
 void json_write_string(struct buf *buf, const char *bytes, size_t n);
 /* The same without a comma, for text that is no JSON otherwise. */
 void json_write_quoted(struct buf *buf, const char *bytes, size_t n);
+/* Copies JSON text with every character beyond ASCII as an escape: for a
+ * server whose encoding may not have it. */
+void json_write_ascii(struct buf *buf, const char *json, size_t n);
 void json_write_int(struct buf *buf, int64_t value);
 void json_write_bool(struct buf *buf, bool value);
 

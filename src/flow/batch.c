@@ -414,15 +414,20 @@ on_acknowledged(void *context, enum session_outcome outcome,
 		fail(batch, err);
 }
 
-/* The buffer's text, moved to the batch's arena. */
+/* The buffer's JSON, moved to the batch's arena; in ASCII, for the graph may
+ * hold characters that the database's encoding lacks. */
 static const char *
 keep(struct batch *batch, struct buf *buf)
 {
-	const char *text =
-	    buf->failed ? NULL : arena_copy(batch->arena, buf->bytes, buf->n);
+	CLEANUP(buf_done) struct buf ascii = BUF_INIT;
+	bool failed = buf->failed;
 
+	if (!failed)
+		json_write_ascii(&ascii, buf->bytes, buf->n);
 	buf_done(buf);
-	return text;
+	return failed || ascii.failed
+		   ? NULL
+		   : arena_copy(batch->arena, ascii.bytes, ascii.n);
 }
 
 static const char *
@@ -594,7 +599,7 @@ batch_step(struct batch *batch, enum batch_event event)
 	case BATCH_BUG:
 		log_event(LOG_LEVEL_ERROR, "batch.bug",
 		    log_string("state", batch_state_name(batch->state)),
-		    log_string("event", batch_event_name(event)));
+		    log_string("reason", batch_event_name(event)));
 		abort();
 	}
 }

@@ -291,7 +291,7 @@ tasks_step(struct tasks *tasks, enum tasks_event event)
 	case TASKS_BUG:
 		log_event(LOG_LEVEL_ERROR, "tasks.bug",
 		    log_string("state", tasks_state_name(tasks->state)),
-		    log_string("event", tasks_event_name(event)));
+		    log_string("reason", tasks_event_name(event)));
 		abort();
 	}
 }

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
+from harness.postgres import Database
 
 
 @pytest.fixture
@@ -56,6 +57,28 @@ def test_no_row_blocks_those_behind_it(tournament, config, cache, make_daemon,
     assert not cache.exists("team:1")
     assert tournament.value(
         "SELECT reason FROM pgripple.rejected WHERE id = 1")
+
+
+def test_a_graph_may_hold_what_the_databases_encoding_lacks(
+        postgres, cache, redis_server, make_config, make_daemon):
+    postgres.connect().cursor().execute(
+        "CREATE DATABASE latin TEMPLATE template0"
+        " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    database = Database(postgres, "latin")
+    try:
+        database.run_file("tests/system/tournament.sql")
+        config = make_config(
+            database.conninfo(), redis_server.url,
+            TEAM_GRAPH.replace("team:{id}", "\N{SNOWMAN}:{id}"))
+        install(config)
+        make_daemon(config)
+        warm(cache, "\N{SNOWMAN}:1", "\N{SNOWMAN}")
+        database.execute("TRUNCATE app_team CASCADE")
+        wait_quiet(database)
+        assert vanished(cache, ["\N{SNOWMAN}:1", "\N{SNOWMAN}"]) == {
+            "\N{SNOWMAN}:1"}
+    finally:
+        database.drop()
 
 
 @pytest.mark.parametrize("at", ["infinity", "-infinity", "294276-12-31"])

@@ -65,6 +65,17 @@ Test(json_write, keeps_utf8_and_replaces_the_rest)
 	expect_string("a\xff\xc3", 3, "\"a\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
+Test(json_write, writes_json_in_ascii)
+{
+	static const char json[] = "[\"\\n\u00e9\u2603\xf0\x9f\x98\x80\"]";
+	struct buf buf = BUF_INIT;
+
+	json_write_ascii(&buf, json, strlen(json));
+	cr_assert_str_eq(
+	    buf_string(&buf), "[\"\\n\\u00e9\\u2603\\ud83d\\ude00\"]");
+	buf_done(&buf);
+}
+
 Test(json_write, writes_what_json_read_reads)
 {
 	struct arena *arena = arena_new();
