@@ -1,9 +1,9 @@
 /*
  * The lines that tell of changes.
  *
- * A line costs a walk over what the change led to, so that above the bound
- * nothing of it is done and only counters move; a timer writes their sum once
- * a second.
+ * A line costs a walk over what the change led to, so that above the bounds,
+ * of lines and of keys, nothing of it is done and only counters move; a timer
+ * writes their sum once a second.
  */
 #include "flow/report.h"
 
@@ -18,11 +18,15 @@
 #include "observe/log.h"
 
 #define MAX_KEYS_IN_LINE 5
+/* That lines were made of in a second: about 15 ms of work.  Changes that lead
+ * to many thousand keys each would stop the daemon to tell of them. */
+#define MAX_KEYS_A_SECOND 100000
 
 struct report {
 	struct event *second; /* runs while lines were written or summed up */
 	int64_t max_lines;
 	int64_t n_lines; /* in this second */
+	int64_t n_keys; /* of them */
 	/* Not told in lines of their own. */
 	int64_t n_summed;
 	int64_t n_summed_rows;
@@ -53,7 +57,7 @@ on_second(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 	struct report *report = context;
 
 	write_summary(report);
-	report->n_lines = 0;
+	report->n_lines = report->n_keys = 0;
 }
 
 int
@@ -216,7 +220,7 @@ write_line(const struct line *line, int64_t applied_wall_us)
 }
 
 static void
-report_line(struct pgripple_walk *walk, size_t number,
+report_line(struct report *report, struct pgripple_walk *walk, size_t number,
     const struct pgripple_change *change, int64_t applied_wall_us)
 {
 	struct line line = {
@@ -235,6 +239,7 @@ report_line(struct pgripple_walk *walk, size_t number,
 		add_paths(&line, first);
 		write_line(&line, applied_wall_us);
 	}
+	report->n_keys += line.n_keys + line.n_patterns;
 	buf_done(&line.paths);
 	buf_done(&line.keys);
 	map_done(&line.known);
@@ -247,10 +252,12 @@ report_change(struct report *report, struct pgripple_walk *walk, size_t number,
 {
 	if (!evtimer_pending(report->second, NULL))
 		(void)event_add(report->second, &one_second);
-	if (report->n_lines < report->max_lines) {
+	if (report->n_lines < report->max_lines &&
+	    report->n_keys < MAX_KEYS_A_SECOND) {
 		report->n_lines++;
 		if (log_is_on(LOG_LEVEL_INFO))
-			report_line(walk, number, change, applied_wall_us);
+			report_line(
+			    report, walk, number, change, applied_wall_us);
 		return;
 	}
 	report->n_summed++;

@@ -86,6 +86,36 @@ def test_sums_changes_up_when_there_are_too_many(tournament, config, cache,
     assert summary["changes"] == summary["rows"]
 
 
+def test_sums_up_changes_that_lead_to_very_many_keys(
+        tournament, config, cache, make_daemon):
+    """To tell of one such change takes longer than to apply it."""
+    config.write_graph("""\
+        models:
+          tournament:
+            table: app_tournament
+          team:
+            table: app_team
+            invalidate: ["team:{id}"]
+        relations:
+          - tournament.id -> team.tournament_id
+        """)
+    config.write_settings({"log": {"level": "info"}})
+    install(config)
+    tournament.execute(
+        "INSERT INTO app_team (id, name, tournament_id) SELECT 1000 + n,"
+        " n, 1 FROM generate_series(1, 9000) AS n;"
+        " DELETE FROM pgripple.outbox;"
+        " DO $$ BEGIN FOR n IN 1..200 LOOP"
+        " UPDATE app_tournament SET name = n WHERE id = 1;"
+        " END LOOP; END $$")
+    daemon = make_daemon(config)
+    summary = daemon.wait_for_event("changes.applied")
+    lines = daemon.events("change.applied")
+    assert lines[0]["keys"] > 9000
+    assert len(lines) + summary["changes"] == 200
+    assert len(lines) < 20
+
+
 def test_catches_up_with_what_was_written_without_it(
         tournament, config, cache, make_daemon):
     warm(cache, "team:1", "team:2", "tournament:1")
