@@ -125,10 +125,12 @@ def test_watched_shows_what_was_asked_for(items):
     ("DROP TRIGGER pgripple_truncate ON item; CREATE TRIGGER pgripple_truncate "
      "BEFORE TRUNCATE ON item EXECUTE FUNCTION pgripple.\"public.item\"()",
      'trigger "pgripple_truncate" is not what watch() makes'),
-    ("CREATE OR REPLACE FUNCTION pgripple.\"public.item\"() RETURNS trigger "
-     "LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END "
-     "-- '*id 23 -1, name 25 -1' $$", "capture function is outdated"),
-    ("ALTER FUNCTION pgripple.\"public.item\"() RESET TimeZone",
+    ("DO $$BEGIN EXECUTE replace(pg_get_functiondef("
+     "'pgripple.\"public.item\"'::regproc), 'RETURN NULL', 'RETURN null'); "
+     "END$$", "capture function is outdated"),
+    ("ALTER FUNCTION pgripple.\"public.item\"() RESET jit",
+     "capture function is outdated"),
+    ("ALTER FUNCTION pgripple.\"public.item\"() SET TimeZone = 'UTC'",
      "capture function is outdated"),
     ("ALTER FUNCTION pgripple.\"public.item\"() SECURITY INVOKER",
      "capture function is outdated"),

@@ -46,9 +46,6 @@ def write_everything(database):
     ("ALTER TABLE item ALTER name TYPE int USING 1", False),
     ("ALTER TABLE item ALTER name TYPE varchar(5) USING 'x'", False),
     ("ALTER TABLE item ALTER id TYPE bigint", False),
-    ("ALTER TABLE item DROP CONSTRAINT item_pkey", False),
-    ("ALTER TABLE item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, hits), "
-     "ALTER hits SET DEFAULT 0", False),
 ])
 def test_writers_go_on_after_a_migration(items, migration, name_is_gone):
     items.execute(migration)
@@ -58,6 +55,30 @@ def test_writers_go_on_after_a_migration(items, migration, name_is_gone):
             assert set(image) == {"id", "name"}
             assert (image["name"] == GONE) == name_is_gone
             assert isinstance(image["id"], str)
+
+
+@pytest.mark.parametrize("migration", [
+    "ALTER TABLE item DROP CONSTRAINT item_pkey",
+    "ALTER TABLE item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, hits), "
+    "ALTER hits SET DEFAULT 0",
+])
+def test_another_key_matters_where_rows_are_paired(items, migration):
+    items.execute(migration)
+    for change in write_everything(items):
+        is_paired = change["op"] == "update" and len(change["new"]) > 1
+        assert ("drift" in change) == is_paired
+
+
+def test_rows_that_share_what_was_the_key_are_not_multiplied(items):
+    items.execute("ALTER TABLE item DROP CONSTRAINT item_pkey;"
+                  "UPDATE item SET id = 1; UPDATE item SET name = 'z'")
+    assert [len(change["new"]) for change in take(items)] == [2, 2]
+
+
+def test_a_column_retyped_to_what_no_setting_is_pinned_for_is_unknown(items):
+    items.execute("ALTER TABLE item ALTER name TYPE timestamptz USING now();"
+                  "SET TimeZone = 'Asia/Kathmandu'; INSERT INTO item VALUES (5)")
+    assert take_one(items)["new"][0]["name"] == {"unknown": "type changed"}
 
 
 def test_a_migration_in_the_writers_own_transaction_is_seen(items):
@@ -110,6 +131,20 @@ def test_a_writer_with_a_snapshot_older_than_the_migration_goes_on(
     writer.commit()
     assert [(change["whole"], change["rows"]) for change in take(items)] == [
         ("old snapshot", "1"), ("old snapshot", "2")]
+
+
+@pytest.mark.parametrize("migration", [
+    "ALTER TABLE item ADD price int",
+    "ALTER TABLE item ADD gone int; ALTER TABLE item DROP gone, ADD price int",
+])
+def test_a_column_added_after_the_snapshot_counts_as_a_difference(
+        items, migration):
+    writer = items.connect(autocommit=False)
+    run(writer, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+    items.execute(migration)
+    run(writer, "UPDATE item SET price = 5 WHERE id = 1")
+    writer.commit()
+    assert take_one(items)["whole"] == "old snapshot"
 
 
 def test_a_repeatable_read_writer_is_captured_in_detail(items):

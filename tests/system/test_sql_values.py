@@ -50,7 +50,7 @@ def capture(database, writer, type, value):
         run(writer, f"INSERT INTO public.v "
                     f"SELECT column1, {value} FROM ({rows}) AS r")
         change, = database.changes()
-        texts.add(re.search(r'"new" : \[\{"v":(.*?)\}(, \{.*)?\]\}$', change,
+        texts.add(re.search(r'"new":\[\{"v":(.*?)\}(,\{"v":.*)?\]\}$', change,
                             re.DOTALL).group(1))
         take(database)
     database.execute("DROP TABLE public.v")
