@@ -131,7 +131,7 @@ typedef void (*pgripple_walk_report_cb)(void *context,
  * It stops after 10,000 rows, so that a line of the log has a bound.  To be
  * called when the walk is done.  -1: NOMEM. */
 int pgripple_walk_report(struct pgripple_walk *walk, size_t change,
-    pgripple_walk_report_cb report, void *context,
+    pgripple_walk_report_cb callback, void *context,
     struct pgripple_path **ret_paths, struct pgripple_error *err)
     PGRIPPLE_MUST_CHECK;
 

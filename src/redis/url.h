@@ -29,7 +29,7 @@ struct redis_url {
 };
 
 /* -1: CONFIG, NOMEM. */
-int redis_url_parse(const char *url, struct redis_url *ret_url,
+int redis_url_parse(const char *text, struct redis_url *ret_url,
     struct pgripple_error *err) MUST_CHECK;
 void redis_url_done(struct redis_url *url);
 
