@@ -203,8 +203,7 @@ log_error_of(enum log_level level, const char *event, const char *name,
 		const struct log_field fields[] = {
 		    log_string(name, value),
 		    log_string("error", err->text),
-		    log_string(
-			"hint", err->hint[0] == '\0' ? NULL : err->hint),
+		    log_string("hint", err->hint[0] == '\0' ? NULL : err->hint),
 		    log_string("at",
 			at->file != NULL && at->line > 0 ? place : at->file),
 		    {.kind = LOG_FIELD_END},

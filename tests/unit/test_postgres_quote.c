@@ -181,8 +181,7 @@ Test(postgres_install, puts_another_schema_in_place)
 	cr_expect_null(strstr(text, "pgripple.outbox"));
 	cr_expect_null(strstr(text, "SCHEMA pgripple"));
 	cr_expect_not_null(strstr(text, "'\"order\".outbox'::regclass"));
-	cr_expect_not_null(
-	    strstr(text, "CREATE SCHEMA \"order\""));
+	cr_expect_not_null(strstr(text, "CREATE SCHEMA \"order\""));
 	/* Names that only begin so stay. */
 	cr_expect_not_null(strstr(text, "pgripple_old"));
 	buf_done(&script);
