@@ -1,0 +1,485 @@
+/*
+ * The life of a batch: apply, mark, acknowledge (docs/protocols.md).
+ *
+ * Changes commit; daemons fetch them, apply them to Redis, set the mark key,
+ * acknowledge in Postgres; they are killed between any two steps, or lose
+ * lock L and do not know it. Redis goes back to any state that it once saved.
+ * A change is a key of its own. A change that is acknowledged, and that Redis
+ * does not hold when nothing can happen any more, is the error.
+ *
+ * A mark is the name of the batch that set it. Names are never used twice: the
+ * model gives one out again only when nobody knows it any more, which
+ * keeps the number of states finite.
+ *
+ * -DCONDITIONAL: the mark is set by a script, if it still is what the daemon
+ * expects; without, by SET ... GET, whatever it was.
+ *
+ * Planted bugs: ACK_ON_LOSS, PROOF_IGNORED, NO_REPLAY, BLIND_ACK, COMPARED_ACK,
+ * REUSED_NAME, TRUST_SUCCESSOR, UNMARKED_TASK, ACCEPT_FIRST,
+ * CLAIM_ELSEWHERE.
+ */
+#define DAEMONS 2
+#ifndef CHANGES
+#define CHANGES 2
+#endif
+#ifndef FAULTS
+#define FAULTS 2	/* kills, lost locks, time-outs, Redis gone back */
+#endif
+#define NAMES 15
+
+#define BIT(n) (1 << (n))
+#define EVERYTHING (BIT(CHANGES) - 1)
+#define NOBODY DAEMONS
+
+/* Where a daemon is. */
+#define DOWN 0
+#define JOIN 1		/* holds L: about to claim the number in Postgres */
+#define LOOK 2		/* connected to Redis: about to read the mark */
+#define JUDGE 3		/* about to act on the mark that it saw */
+#define IDLE 4
+#define SEND 5		/* has a batch, sends its operations */
+#define PROVE 6		/* the mark's old value is on its way back */
+#define ACK 7
+#define FORGET 8	/* planted: accepted a mark, owes the whole models */
+
+/* Postgres. */
+byte committed, pending;	/* changes; those that are in the outbox */
+bool whole;			/* the task "touch whole models" */
+byte number = 1;		/* the last acknowledged batch */
+byte owner = NOBODY;		/* who may acknowledge: the last that joined */
+byte lock = NOBODY;		/* who holds L */
+
+/* Redis. */
+byte held;			/* the changes it was told */
+byte mark = 1, mark_after;	/* the mark, and what its setter expected */
+byte saved_held, saved_mark = 1, saved_after;
+byte stray, stray_after;	/* a SET of a dropped connection, under way */
+
+/* The daemons. */
+byte at[DAEMONS];
+bool connected[DAEMONS];
+byte seen[DAEMONS], seen_after[DAEMONS];
+/* What it remembers: a batch, what was applied after it, and after that. */
+byte base[DAEMONS];
+byte name1[DAEMONS], ops1[DAEMONS];
+byte name2[DAEMONS], ops2[DAEMONS];
+/* Its batch. */
+byte name[DAEMONS], after[DAEMONS], ops[DAEMONS], left[DAEMONS];
+byte taken[DAEMONS];		/* the rows to acknowledge */
+bool task[DAEMONS];		/* or the task */
+bool proven[DAEMONS];
+
+byte faults;
+
+#define HEAD(d) (name2[d] != 0 -> name2[d] : \
+		 (name1[d] != 0 -> name1[d] : base[d]))
+
+/* What holds at every moment: the mark of the last acknowledged batch proves
+ * all that was acknowledged, or whole models are going to be touched. */
+#define PROVED \
+	(mark != number || whole || (committed & ~pending & ~held) == 0)
+
+#define KNOWS(d, x) \
+	(base[d] == x || name1[d] == x || name2[d] == x || name[d] == x || \
+	 seen[d] == x || seen_after[d] == x || after[d] == x)
+#define KNOWN(x) \
+	(number == x || mark == x || mark_after == x || saved_mark == x || \
+	 saved_after == x || stray == x || stray_after == x || \
+	 KNOWS(0, x) || KNOWS(1, x))
+
+inline new_name(d)
+{
+	byte x;
+
+#ifdef REUSED_NAME
+	x = HEAD(d) + 1;
+#else
+	x = 1;
+	do
+	:: KNOWN(x) -> x++
+	:: else -> break
+	od;
+#endif
+	assert(x <= NAMES);
+	name[d] = x;
+	x = 0
+}
+
+inline drop_batch(d)
+{
+	name[d] = 0;
+	after[d] = 0;
+	ops[d] = 0;
+	left[d] = 0;
+	taken[d] = 0;
+	task[d] = false;
+	proven[d] = false
+}
+
+/* It is as if it had just been started. */
+inline forget(d)
+{
+	drop_batch(d);
+	base[d] = 0;
+	name1[d] = 0;
+	ops1[d] = 0;
+	name2[d] = 0;
+	ops2[d] = 0;
+	seen[d] = 0;
+	seen_after[d] = 0;
+	connected[d] = false;
+	at[d] = DOWN;
+	if
+	:: lock == d -> lock = NOBODY
+	:: else
+	fi
+}
+
+/* It remembers one more batch, and drops what it did not repeat in vain. */
+inline remember(d)
+{
+	if
+	:: after[d] == base[d] && name1[d] != 0 ->
+		name1[d] = 0;
+		ops1[d] = 0;
+		name2[d] = 0;
+		ops2[d] = 0
+	:: after[d] == name1[d] && name2[d] != 0 ->
+		name2[d] = 0;
+		ops2[d] = 0
+	:: else
+	fi;
+	if
+	:: name1[d] == 0 ->
+		name1[d] = name[d];
+		ops1[d] = ops[d]
+	:: name1[d] != 0 && name2[d] == 0 ->
+		name2[d] = name[d];
+		ops2[d] = ops[d]
+	:: else ->			/* its memory is bounded */
+		base[d] = name1[d];
+		name1[d] = name2[d];
+		ops1[d] = ops2[d];
+		name2[d] = name[d];
+		ops2[d] = ops[d]
+	fi
+}
+
+/* It begins anew at the mark that it saw. */
+inline rebase(d)
+{
+	base[d] = seen[d];
+	name1[d] = 0;
+	ops1[d] = 0;
+	name2[d] = 0;
+	ops2[d] = 0
+}
+
+inline set_mark(x, expected)
+{
+#ifdef CONDITIONAL
+	if
+	:: mark == expected ->
+		mark = x;
+		mark_after = expected
+	:: else
+	fi;
+#else
+	mark = x;
+#ifdef TRUST_SUCCESSOR
+	mark_after = expected;
+#endif
+#endif
+	assert(PROVED)
+}
+
+/* A batch is left behind: its last command may still be on the way. */
+inline leave_stray(d)
+{
+	if
+	:: at[d] == SEND && connected[d] ->
+		if
+		:: stray = name[d];
+#ifdef CONDITIONAL
+			stray_after = after[d]
+#endif
+		:: skip
+		fi
+	:: else
+	fi
+}
+
+#if defined(CONDITIONAL) || defined(TRUST_SUCCESSOR)
+#define SUCCEEDS(d) (seen_after[d] == HEAD(d))
+#else
+#define SUCCEEDS(d) false
+#endif
+
+#define REMEMBERS(d) (seen[d] == base[d] || seen[d] == name1[d])
+
+#if defined(BLIND_ACK)
+#define STILL_MINE(d) true
+#elif defined(COMPARED_ACK)
+#define STILL_MINE(d) (number == HEAD(d))
+#else
+#define STILL_MINE(d) (owner == d)
+#endif
+
+#ifdef ACK_ON_LOSS
+#define AFTER_LOSS (left[d] == 0 -> ACK : IDLE)
+#else
+#define AFTER_LOSS IDLE
+#endif
+
+#ifdef PROOF_IGNORED
+#define PROVEN(d) true
+#else
+#define PROVEN(d) proven[d]
+#endif
+
+/* The claim runs on the very session that holds L. */
+#ifdef CLAIM_ELSEWHERE
+#define CLAIMS(d) true
+#else
+#define CLAIMS(d) (lock == d)
+#endif
+
+proctype daemon(byte d)
+{
+	do
+	:: atomic { at[d] == DOWN && lock == NOBODY ->
+		lock = d;
+		at[d] = JOIN
+	   }
+	:: atomic { at[d] == JOIN && CLAIMS(d) ->
+		owner = d;
+		base[d] = number;
+		connected[d] = true;
+		at[d] = LOOK
+	   }
+	:: atomic { at[d] == LOOK && connected[d] ->
+		seen[d] = mark;
+		seen_after[d] = mark_after;
+		at[d] = JUDGE
+	   }
+	:: atomic { at[d] == JUDGE ->
+		if
+		:: seen[d] == HEAD(d) -> at[d] = IDLE
+		:: seen[d] != HEAD(d) && REMEMBERS(d) ->
+#ifdef NO_REPLAY
+			number = seen[d];
+			rebase(d);
+			at[d] = IDLE
+#else
+			/* Redis has gone back, but not too far: repeat */
+			new_name(d);
+			after[d] = seen[d];
+			ops[d] = ops2[d];
+			if
+			:: seen[d] == base[d] -> ops[d] = ops[d] | ops1[d]
+			:: else
+			fi;
+			left[d] = ops[d];
+			at[d] = SEND
+#endif
+		:: seen[d] != HEAD(d) && !REMEMBERS(d) ->
+			if
+			:: !STILL_MINE(d) -> forget(d)
+			:: STILL_MINE(d) && SUCCEEDS(d) ->
+				/* applied, but not acknowledged: as nothing */
+				number = seen[d];
+				rebase(d);
+				at[d] = IDLE
+			:: STILL_MINE(d) && !SUCCEEDS(d) ->
+				number = seen[d];
+				rebase(d);
+#ifdef ACCEPT_FIRST
+				at[d] = FORGET
+#else
+				whole = true;
+				at[d] = IDLE
+#endif
+			fi
+		fi;
+		seen[d] = 0;
+		seen_after[d] = 0
+	   }
+#ifdef ACCEPT_FIRST
+	:: atomic { at[d] == FORGET ->
+		whole = true;
+		at[d] = IDLE
+	   }
+#endif
+	:: atomic { at[d] == IDLE && !connected[d] ->
+		connected[d] = true;
+		at[d] = LOOK
+	   }
+	:: atomic { at[d] == IDLE && connected[d] && mark != HEAD(d) ->
+		at[d] = LOOK		/* every few seconds */
+	   }
+	:: atomic { at[d] == IDLE && connected[d] && pending != 0 ->
+		new_name(d);
+		after[d] = HEAD(d);
+		taken[d] = pending;
+		ops[d] = pending;
+		left[d] = ops[d];
+		at[d] = SEND
+	   }
+	:: atomic { at[d] == IDLE && connected[d] && whole ->
+		task[d] = true;
+		ops[d] = EVERYTHING;
+		left[d] = ops[d];
+		new_name(d);
+		after[d] = HEAD(d);
+		at[d] = SEND
+	   }
+	:: atomic { at[d] == SEND && connected[d] && left[d] != 0 ->
+		/* its lowest key; a key of the future is cached again */
+		held = held | (left[d] & -left[d] & committed);
+		left[d] = left[d] & (left[d] - 1)
+	   }
+#ifdef UNMARKED_TASK
+	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] ->
+		whole = false;
+		drop_batch(d);
+		at[d] = IDLE
+	   }
+	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && !task[d] ->
+#else
+	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 ->
+#endif
+		proven[d] = (mark == after[d]);
+		set_mark(name[d], after[d]);
+		at[d] = PROVE
+	   }
+	:: atomic { at[d] == PROVE && connected[d] ->
+		if
+		:: PROVEN(d) -> at[d] = ACK
+		:: !PROVEN(d) ->
+			drop_batch(d);
+			at[d] = LOOK
+		fi
+	   }
+	:: atomic { (at[d] == SEND || at[d] == PROVE) && !connected[d] ->
+		at[d] = AFTER_LOSS;
+		if
+		:: at[d] == IDLE -> drop_batch(d)
+		:: else
+		fi
+	   }
+	:: atomic { at[d] == LOOK && !connected[d] -> at[d] = IDLE }
+	:: atomic { at[d] == ACK ->
+		if
+		:: STILL_MINE(d) ->
+			number = name[d];
+			pending = pending & ~taken[d];
+			whole = whole && !task[d];
+			remember(d);
+			drop_batch(d);
+			at[d] = IDLE;
+			assert(PROVED)
+		:: !STILL_MINE(d) -> forget(d)
+		fi
+	   }
+
+	/* it notices that L is not its own any more */
+	:: atomic { at[d] != DOWN && lock != d ->
+		leave_stray(d);
+		forget(d)
+	   }
+	/* a server that does not answer in time */
+	:: atomic { at[d] == SEND && connected[d] && faults > 0 ->
+		faults--;
+		leave_stray(d);
+		connected[d] = false
+	   }
+	/* L is lost with its session, and the daemon does not know it yet */
+	:: atomic { lock == d && faults > 0 ->
+		faults--;
+		lock = NOBODY
+	   }
+	/* kill -9; it is started again */
+	:: atomic { at[d] != DOWN && faults > 0 ->
+		faults--;
+		leave_stray(d);
+		forget(d)
+	   }
+	od
+}
+
+/*
+ * A snapshot, or how far a replica or the append-only file has come: at any
+ * time. To go back closes every connection.
+ */
+proctype redis()
+{
+	do
+	:: atomic { faults > 0 && (saved_held != held || saved_mark != mark) ->
+		saved_held = held;
+		saved_mark = mark;
+		saved_after = mark_after
+	   }
+	:: atomic { faults > 0 ->
+		faults--;
+		held = saved_held;
+		mark = saved_mark;
+		mark_after = saved_after;
+		stray = 0;
+		stray_after = 0;
+		connected[0] = false;
+		connected[1] = false;
+		assert(PROVED)
+	   }
+	:: atomic { stray != 0 ->
+		set_mark(stray, stray_after);
+		stray = 0;
+		stray_after = 0
+	   }
+	:: atomic { stray != 0 ->	/* it never arrives */
+		stray = 0;
+		stray_after = 0
+	   }
+	:: atomic { faults == 0 && (saved_held != 0 || saved_mark != 0) ->
+		saved_held = 0;		/* of no use any more */
+		saved_mark = 0;
+		saved_after = 0
+	   }
+	od
+}
+
+proctype writer()
+{
+	byte n;
+
+	do
+	:: atomic { n < CHANGES ->
+		committed = committed | BIT(n);
+		pending = pending | BIT(n);
+		n++
+	   }
+	:: else -> break
+	od
+}
+
+/* Nothing can happen any more: Redis must hold all, and the mark must say so. */
+proctype judge()
+{
+	timeout ->
+		assert(pending == 0 && !whole);
+		assert(held == committed);
+		assert(mark == number)
+}
+
+init {
+	atomic {
+		do
+		:: faults < FAULTS -> faults++
+		:: break
+		od;
+		run daemon(0);
+		run daemon(1);
+		run redis();
+		run writer();
+		run judge()
+	}
+}
