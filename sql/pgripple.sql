@@ -12,6 +12,11 @@
 --
 --   outbox, rejected, task, watch_list   four tables
 --   version(), channel(), ring(), ...    small things, and the doorbell
+--   mark, claim_marks(), ...             a change that stands for many
+--   outbox_limit(), mark_instead()       the bound of the outbox
+--   disable(), enable(), capturing()     the switch
+--   applied(), wait_applied()            for readers of their own writes
+--   retry_rejected(), drop_rejected()    second chances
 --   column_facts() ... capture_sql()     the generator: which SQL turns the
 --                                        rows of a statement into changes
 --   watch(), unwatch(), watched()        what a DBA or `pgripple install`
@@ -91,9 +96,13 @@ ALTER TABLE pgripple.outbox SET (
 -- does. lz4 does not, but not every server has it.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_settings
-               WHERE name = 'default_toast_compression'
-                   AND 'lz4' = ANY (enumvals)) THEN
+    -- Only if the outbox is new, or has never been written to: it would lock
+    -- writers out.
+    IF EXISTS (SELECT FROM pgripple.outbox_id_seq WHERE is_called) THEN
+        RETURN;
+    ELSIF EXISTS (SELECT FROM pg_catalog.pg_settings
+                  WHERE name = 'default_toast_compression'
+                      AND 'lz4' = ANY (enumvals)) THEN
         -- EXECUTE: Postgres 13 does not know the syntax.
         EXECUTE 'ALTER TABLE pgripple.outbox '
                 'ALTER COLUMN change SET COMPRESSION lz4';
@@ -129,6 +138,15 @@ COMMENT ON TABLE pgripple.task IS
     'operations on Redis that are long or due later';
 COMMENT ON COLUMN pgripple.task.started IS
     'when the daemon began with it; NULL while it waits';
+
+-- Which transactions a task may come from; NULL is no bound on that side.
+ALTER TABLE pgripple.task
+    ADD COLUMN IF NOT EXISTS from_xid xid8,
+    ADD COLUMN IF NOT EXISTS to_xid xid8;
+COMMENT ON COLUMN pgripple.task.from_xid IS
+    'the first transaction that it may come from; NULL: any';
+COMMENT ON COLUMN pgripple.task.to_xid IS
+    'the last transaction that it may come from; NULL: any';
 
 -- A waiting task stands for every later one that says the same. One that has
 -- started does not: it may be past the place where the new one has work.
@@ -167,7 +185,7 @@ COMMENT ON FUNCTION pgripple.version() IS
 
 -- The daemon refuses to work with a schema it does not know.
 CREATE OR REPLACE FUNCTION pgripple.schema_version() RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$SELECT 1$$;
+LANGUAGE sql IMMUTABLE AS $$SELECT 2$$;
 COMMENT ON FUNCTION pgripple.schema_version() IS
     'grows when tables or the form of a change become different';
 
@@ -188,34 +206,73 @@ $$;
 COMMENT ON FUNCTION pgripple.channel() IS
     'the channel of the doorbell: LISTEN to it to hear of changes';
 
+-- The doorbell's advisory locks have two keys: this class, and 1 for K, which
+-- the daemon holds exclusively exactly while it sleeps, or 2 for L, which the
+-- one daemon that works holds. It is the outbox's oid, for a plan holds that as
+-- a constant: no writer looks it up, and none knows one of before a restore.
+CREATE OR REPLACE FUNCTION pgripple.lock_class() RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT 'pgripple.outbox'::pg_catalog.regclass::pg_catalog.oid::integer
+$$;
+COMMENT ON FUNCTION pgripple.lock_class() IS
+    'the first key of the advisory locks K (1) and L (2)';
+
+-- How full the server's queue of notifications is, from 0 to 1. One stuck
+-- listener in any database fills it, and then NOTIFY fails.
+CREATE OR REPLACE FUNCTION pgripple.queue_usage() RETURNS double precision
+LANGUAGE sql VOLATILE AS $$SELECT pg_catalog.pg_notification_queue_usage()$$;
+COMMENT ON FUNCTION pgripple.queue_usage() IS
+    'how full the queue of notifications is: above 0.5 nobody rings';
+
 -- ring() is called by every capture function that wrote something. What it
 -- does is the mode, and the mode is the function: a writer pays for no
 -- look-up. The first line of its body says which one it is.
+--
+--   adaptive  K got: nobody sleeps, and nobody will fall asleep before this
+--             transaction has ended and its row is visible, for the lock is
+--             kept until then. K refused: somebody sleeps, NOTIFY. It is left
+--             out, and the daemon's next poll finds the row, when it would fail
+--             the writer: with a queue that fills up, and where transactions
+--             may be prepared, which one that has called NOTIFY cannot be.
+--   always    NOTIFY, unless the queue fills up.
+--   never     the daemon polls.
+--
+-- It pins no search_path, which would cost more than all else that it does:
+-- those who call it have.
 CREATE OR REPLACE FUNCTION pgripple.notify_mode(mode text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     action text;
 BEGIN
     CASE mode
+        WHEN 'adaptive' THEN
+            action := $action$
+    IF pg_catalog.pg_try_advisory_xact_lock_shared(pgripple.lock_class(), 1)
+            OR pg_catalog.current_setting('max_prepared_transactions') <> '0'
+            OR pgripple.queue_usage() > 0.5 THEN
+        RETURN;
+    END IF;
+    PERFORM pg_catalog.pg_notify(pgripple.channel(), '');$action$;
         WHEN 'always' THEN
-            action := 'PERFORM pg_notify(pgripple.channel(), '''');';
+            action := $action$
+    IF pgripple.queue_usage() > 0.5 THEN
+        RETURN;
+    END IF;
+    PERFORM pg_catalog.pg_notify(pgripple.channel(), '');$action$;
         WHEN 'never' THEN
-            -- The daemon polls. Needed where transactions are prepared:
-            -- PREPARE TRANSACTION refuses one that has called NOTIFY.
-            action := 'NULL;';
+            action := E'\n    NULL;';
         ELSE
             RAISE invalid_parameter_value USING
                 MESSAGE = format('unknown notify mode "%s"', mode),
-                HINT = 'Modes are "always" and "never".';
+                HINT = 'Modes are "adaptive", "always" and "never".';
     END CASE;
     EXECUTE format($ring$
-        CREATE OR REPLACE FUNCTION pgripple.ring() RETURNS void
-        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
-        -- notify: %s
-        BEGIN
-            %s
-        END
-        $body$
+CREATE OR REPLACE FUNCTION pgripple.ring() RETURNS void
+LANGUAGE plpgsql AS $body$
+-- notify: %s
+BEGIN%s
+END
+$body$
         $ring$, mode, action);
     REVOKE ALL ON FUNCTION pgripple.ring() FROM PUBLIC;
     COMMENT ON FUNCTION pgripple.ring() IS
@@ -224,7 +281,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION pgripple.notify_mode(text) IS
-    'sets when the doorbell rings: always, or never (the daemon polls)';
+    'sets when the doorbell rings: adaptive, always or never';
 
 CREATE OR REPLACE FUNCTION pgripple.notify_mode() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -235,7 +292,7 @@ COMMENT ON FUNCTION pgripple.notify_mode() IS 'the present mode';
 
 -- A new version may ring differently, but the mode stays what it was.
 DO $$BEGIN
-    PERFORM pgripple.notify_mode(coalesce(pgripple.notify_mode(), 'always'));
+    PERFORM pgripple.notify_mode(coalesce(pgripple.notify_mode(), 'adaptive'));
 END$$;
 
 -- A canary: the daemon applies it like any change, so that its way can be
@@ -254,6 +311,439 @@ END
 $$;
 COMMENT ON FUNCTION pgripple.ping(text) IS
     'sends a canary through the outbox and returns its id';
+
+
+-- ---------------------------------------------------------------------------
+-- Marks
+-- ---------------------------------------------------------------------------
+--
+-- A mark is a change of a whole table that other changes may hide behind: while
+-- it waits, a writer of the same table need not leave one of its own. The table
+-- mark knows which rows of the outbox are marks.
+--
+-- Whoever hides behind a mark must have committed before the daemon applies it;
+-- that the mark is still there when it commits would not do, for the daemon may
+-- have applied it already and be about to delete it. Therefore a writer locks
+-- the mark until its end and then looks whether it is claimed; the daemon
+-- claims it, before it applies it, and then looks whether it is locked. One of
+-- both sees the other. The lock is an advisory one and what is claimed is in a
+-- sequence, since neither depends on a snapshot (a row lock would fail a writer
+-- in REPEATABLE READ), and neither makes every writer write to the same row.
+
+CREATE TABLE IF NOT EXISTS pgripple.mark (
+    id bigint PRIMARY KEY,
+    table_name text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mark_table ON pgripple.mark (table_name, id);
+COMMENT ON TABLE pgripple.mark IS
+    'rows of the outbox that stand for a whole table, and for later changes';
+
+CREATE SEQUENCE IF NOT EXISTS pgripple.mark_claimed MINVALUE 0 START 0;
+COMMENT ON SEQUENCE pgripple.mark_claimed IS
+    'marks up to this id stand for no later change';
+
+-- The keys of a mark's advisory lock are mark_class() and mark_key(id). Two
+-- marks of the same key do no harm. Key 0 is that of claim_marks() itself.
+CREATE OR REPLACE FUNCTION pgripple.mark_class() RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT 'pgripple.mark'::pg_catalog.regclass::pg_catalog.oid::integer
+$$;
+COMMENT ON FUNCTION pgripple.mark_class() IS
+    'the first key of the advisory locks of marks';
+
+CREATE OR REPLACE FUNCTION pgripple.mark_key(id bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (1 + $1 % 2147483646)::integer
+$$;
+COMMENT ON FUNCTION pgripple.mark_key(bigint) IS
+    'the second key of the advisory lock of a mark';
+
+CREATE OR REPLACE FUNCTION pgripple.write_mark(table_name text, reason text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    change json := json_build_object(
+        'table', table_name, 'op', 'update', 'whole', reason);
+    new_id bigint;
+BEGIN
+    INSERT INTO pgripple.outbox (change, bytes)
+        VALUES (change, octet_length(change::text)) RETURNING id INTO new_id;
+    INSERT INTO pgripple.mark VALUES (new_id, table_name);
+    PERFORM pgripple.ring();
+END
+$$;
+COMMENT ON FUNCTION pgripple.write_mark(text, text) IS
+    'writes a change of a whole table that may stand for later ones';
+
+-- Makes sure that a mark stands for what this transaction does to a table.
+--
+-- It looks at what is claimed before it locks, so that writers without end
+-- cannot keep a mark from the daemon, and again after it, because of the above.
+-- It looks for the mark itself, in case that somebody emptied the outbox.
+CREATE OR REPLACE FUNCTION pgripple.rely_on_mark(table_name text, reason text)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest bigint := (SELECT max(m.id) FROM pgripple.mark AS m
+                      WHERE m.table_name = $1);
+BEGIN
+    IF newest > (SELECT last_value FROM pgripple.mark_claimed)
+            AND EXISTS (SELECT FROM pgripple.outbox AS o
+                        WHERE o.id = newest)
+            AND pg_try_advisory_xact_lock_shared(
+                pgripple.mark_class(), pgripple.mark_key(newest)) THEN
+        -- A statement of its own: this must be seen after the lock.
+        IF newest > (SELECT last_value FROM pgripple.mark_claimed) THEN
+            RETURN true;
+        END IF;
+    END IF;
+    PERFORM pgripple.write_mark(table_name, reason);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION pgripple.rely_on_mark(text, text) IS
+    'leaves a mark for a table, unless one is there that will do; true';
+
+-- The daemon calls this with the ids of a batch before it applies it. What is
+-- returned are marks that a transaction under way hides behind: those may be
+-- applied, but must stay in the outbox, to be applied once more.
+CREATE OR REPLACE FUNCTION pgripple.claim_marks(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest bigint;
+    claimed bigint;
+BEGIN
+    -- One at a time, or a second daemon could set the sequence back.
+    PERFORM pg_advisory_xact_lock(pgripple.mark_class(), 0);
+    SELECT max(m.id) INTO newest FROM pgripple.mark AS m
+        WHERE m.id = ANY (ids);
+    SELECT last_value INTO claimed FROM pgripple.mark_claimed;
+    IF newest > claimed THEN
+        PERFORM setval('pgripple.mark_claimed', newest);
+    END IF;
+
+    -- What is acknowledged needs no entry any more.
+    DELETE FROM pgripple.mark AS m WHERE m.id <= claimed
+        AND NOT EXISTS (SELECT FROM pgripple.outbox AS o WHERE o.id = m.id);
+    RETURN ARRAY(SELECT m.id FROM pgripple.mark AS m
+                 WHERE m.id = ANY (ids) AND NOT pg_try_advisory_xact_lock(
+                     pgripple.mark_class(), pgripple.mark_key(m.id)));
+END
+$$;
+COMMENT ON FUNCTION pgripple.claim_marks(bigint[]) IS
+    'ends the use of marks; returns those that are still relied upon';
+
+
+-- ---------------------------------------------------------------------------
+-- The bound of the outbox
+-- ---------------------------------------------------------------------------
+--
+-- Without a daemon (a weekend, a restored copy of the database) the outbox
+-- would fill the disk. Past outbox_limit() rows a writer relies on a mark of
+-- its table, and leaves no images.
+--
+-- Counting is too dear for a writer. The number of rows is taken to be the
+-- number of ids drawn since outbox_low, which the daemon sets to the id before
+-- the oldest row: too high by the transactions that were rolled back.
+
+CREATE SEQUENCE IF NOT EXISTS pgripple.outbox_low MINVALUE 0 START 0;
+COMMENT ON SEQUENCE pgripple.outbox_low IS
+    'ids up to this one are taken to be gone from the outbox';
+
+-- The limit is the function mark_instead(), like the mode of the doorbell. It
+-- is one expression, which the planner puts into that of the capture function:
+-- far cheaper than a call. pg_sequence_last_value() is what the view
+-- pg_sequences uses; NULL means that no id was drawn yet.
+CREATE OR REPLACE FUNCTION pgripple.outbox_limit(max_rows bigint)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF max_rows IS NULL OR max_rows < 1 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('outbox limit "%s" is not a positive number',
+                             max_rows);
+    END IF;
+    EXECUTE format($function$
+CREATE OR REPLACE FUNCTION pgripple.mark_instead(table_name text)
+RETURNS boolean LANGUAGE sql VOLATILE AS $body$
+    -- outbox_limit: %1$s
+    SELECT CASE WHEN pg_catalog.pg_sequence_last_value('pgripple.outbox_id_seq')
+        - coalesce(pg_catalog.pg_sequence_last_value('pgripple.outbox_low'), 0)
+        > %1$s
+        THEN pgripple.rely_on_mark($1, 'outbox limit')
+        ELSE false END
+$body$
+        $function$, max_rows);
+    REVOKE ALL ON FUNCTION pgripple.mark_instead(text) FROM PUBLIC;
+    COMMENT ON FUNCTION pgripple.mark_instead(text) IS
+        'true if a mark stands for a change; made by outbox_limit(bigint)';
+    RETURN max_rows;
+END
+$$;
+COMMENT ON FUNCTION pgripple.outbox_limit(bigint) IS
+    'sets how many rows the outbox may have before marks stand for changes';
+
+CREATE OR REPLACE FUNCTION pgripple.outbox_limit() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT substring(prosrc FROM '-- outbox_limit: (\d+)')::bigint FROM pg_proc
+    WHERE oid = to_regprocedure('pgripple.mark_instead(text)')
+$$;
+COMMENT ON FUNCTION pgripple.outbox_limit() IS 'the present limit, in rows';
+
+DO $$BEGIN
+    PERFORM pgripple.outbox_limit(coalesce(pgripple.outbox_limit(), 1000000));
+END$$;
+
+-- The daemon calls this about once a second when it has acknowledged something.
+-- above is its low-water mark, which keeps it from reading dead rows. Returns
+-- the number of rows that the outbox is now taken to have.
+CREATE OR REPLACE FUNCTION pgripple.measure_outbox(above bigint DEFAULT 0)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    newest bigint;
+    low bigint;
+BEGIN
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO newest
+        FROM pgripple.outbox_id_seq;
+    low := coalesce((SELECT o.id - 1 FROM pgripple.outbox AS o
+                     WHERE o.id > above ORDER BY o.id LIMIT 1), newest);
+    IF low <> (SELECT last_value FROM pgripple.outbox_low) THEN
+        PERFORM setval('pgripple.outbox_low', low);
+    END IF;
+    RETURN newest - low;
+END
+$$;
+COMMENT ON FUNCTION pgripple.measure_outbox(bigint) IS
+    'tells writers how full the outbox is, and returns it';
+
+
+-- ---------------------------------------------------------------------------
+-- The switch
+-- ---------------------------------------------------------------------------
+--
+-- disable() stops all capture and enable() starts it again, from psql alone and
+-- without a lock on any watched table. What is written in between is not seen;
+-- so enable() leaves a mark for every watched table.
+--
+-- That mark must not be applied before the last unseen writer has committed. So
+-- a writer who goes unseen holds an advisory lock until its end, and enable()
+-- waits for all of them; who comes while it waits is refused the lock, and
+-- captured. Who comes after it may still run the function of before, out of a
+-- cache: so a writer who got the lock then looks at a sequence, which is never
+-- cached. Conversely the sequence alone stops nothing: it does not roll back.
+
+CREATE SEQUENCE IF NOT EXISTS pgripple.capture_switch MINVALUE 0 START 0;
+COMMENT ON SEQUENCE pgripple.capture_switch IS
+    '1: writers may go unseen, if capturing() says so too';
+
+-- The keys of the advisory locks are this class and 1 for that of the unseen
+-- writers, 2 for those who switch.
+CREATE OR REPLACE FUNCTION pgripple.switch_class() RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT 'pgripple.capture_switch'::pg_catalog.regclass
+        ::pg_catalog.oid::integer
+$$;
+COMMENT ON FUNCTION pgripple.switch_class() IS
+    'the first key of the advisory locks of the switch';
+
+-- capturing() is asked by every capture function. While all is well it is a
+-- constant, which the planner puts in place of the call.
+CREATE OR REPLACE FUNCTION pgripple.set_capturing(is_on boolean)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF is_on THEN
+        CREATE OR REPLACE FUNCTION pgripple.capturing() RETURNS boolean
+        LANGUAGE sql STABLE AS 'SELECT true -- capture: enabled';
+    ELSE
+        CREATE OR REPLACE FUNCTION pgripple.capturing() RETURNS boolean
+        LANGUAGE plpgsql VOLATILE AS $body$
+-- capture: disabled
+BEGIN
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(
+            pgripple.switch_class(), 1) THEN
+        RETURN true;
+    END IF;
+    RETURN (SELECT last_value = 0 FROM pgripple.capture_switch);
+END
+$body$;
+    END IF;
+    REVOKE ALL ON FUNCTION pgripple.capturing() FROM PUBLIC;
+    COMMENT ON FUNCTION pgripple.capturing() IS
+        'whether changes are captured; made by enable() and disable()';
+END
+$$;
+COMMENT ON FUNCTION pgripple.set_capturing(boolean) IS
+    'the part of enable() and disable() that a rollback undoes';
+
+CREATE OR REPLACE FUNCTION pgripple.is_enabled() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT prosrc LIKE '%-- capture: enabled%' FROM pg_proc
+    WHERE oid = to_regprocedure('pgripple.capturing()')
+$$;
+COMMENT ON FUNCTION pgripple.is_enabled() IS
+    'false between disable() and enable()';
+
+DO $$BEGIN
+    PERFORM pgripple.set_capturing(coalesce(pgripple.is_enabled(), true));
+END$$;
+
+CREATE OR REPLACE FUNCTION pgripple.mark_all(reason text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgripple.write_mark(w.table_name, reason)
+        FROM pgripple.watch_list AS w ORDER BY w.table_name;
+END
+$$;
+COMMENT ON FUNCTION pgripple.mark_all(text) IS
+    'leaves a mark for every watched table';
+
+-- Stops all capture. It does so whatever state the outbox is in, for that may
+-- be the reason to call it. False if capture was disabled already.
+CREATE OR REPLACE FUNCTION pgripple.disable() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    was_enabled boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgripple.switch_class(), 2);
+    was_enabled := pgripple.is_enabled();
+    PERFORM setval('pgripple.capture_switch', 1);
+    PERFORM pgripple.set_capturing(false);
+    IF was_enabled THEN
+        BEGIN
+            PERFORM pgripple.mark_all('disabled');
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'capture is disabled, but this could not be written '
+                'to the outbox: %', SQLERRM;
+        END;
+    END IF;
+    RETURN was_enabled;
+END
+$$;
+COMMENT ON FUNCTION pgripple.disable() IS
+    'stops all capture: writers go unseen until enable()';
+
+-- Starts capture again. Waits for transactions that wrote unseen (set a
+-- lock_timeout if that may take long); meanwhile new ones are captured already.
+-- False if capture was not disabled.
+CREATE OR REPLACE FUNCTION pgripple.enable() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgripple.switch_class(), 2);
+    IF pgripple.is_enabled() THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(pgripple.switch_class(), 1);
+    -- From here on everything is captured, even if this is rolled back.
+    PERFORM setval('pgripple.capture_switch', 0);
+    PERFORM pgripple.set_capturing(true);
+    PERFORM pgripple.mark_all('enabled');
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION pgripple.enable() IS
+    'starts capture again, and touches every watched table as a whole';
+
+
+-- ---------------------------------------------------------------------------
+-- What has been applied
+-- ---------------------------------------------------------------------------
+
+-- Whether everything that a transaction changed has been applied to Redis. It
+-- has not while the transaction runs, a change of it waits in the outbox or was
+-- rejected, a task that may come from it is left, or a mark waits that it may
+-- hide behind. One snapshot answers all of this.
+--
+-- Read backwards: a change that waits is one of the latest. SECURITY DEFINER:
+-- whoever may call this needs no right on the outbox.
+CREATE OR REPLACE FUNCTION pgripple.applied(xid xid8) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+    RETURN pg_visible_in_snapshot($1, pg_current_snapshot())
+        AND pgripple.is_enabled()
+        AND (SELECT o.id FROM pgripple.outbox AS o WHERE o.xid = $1
+             ORDER BY o.id DESC LIMIT 1) IS NULL
+        AND NOT EXISTS (SELECT FROM pgripple.rejected AS r WHERE r.xid = $1)
+        AND NOT EXISTS (SELECT FROM pgripple.task AS t
+                        WHERE coalesce(t.from_xid, $1) <= $1
+                            AND coalesce(t.to_xid, $1) >= $1)
+        AND NOT EXISTS (SELECT FROM pgripple.mark AS m
+                        JOIN pgripple.outbox AS o ON o.id = m.id);
+END
+$$;
+COMMENT ON FUNCTION pgripple.applied(xid8) IS
+    'whether all that a transaction changed has been applied to Redis';
+
+-- Looks again and again until applied() or the timeout: CALL it, outside of a
+-- transaction block. It is a procedure because a function could not let go of
+-- its caller's snapshot, which would keep VACUUM from its work all the time;
+-- this takes a new one for each look. It pins no search_path because a
+-- procedure that does cannot COMMIT; it has the rights of who calls it.
+CREATE OR REPLACE PROCEDURE pgripple.wait_applied(
+    xid xid8, timeout interval, INOUT is_applied boolean DEFAULT NULL)
+LANGUAGE plpgsql AS $$
+DECLARE
+    deadline timestamptz := pg_catalog.clock_timestamp() + timeout;
+    pause double precision := 0.001;    -- seconds
+BEGIN
+    LOOP
+        is_applied := pgripple.applied(xid);
+        COMMIT;
+        EXIT WHEN is_applied OR pg_catalog.clock_timestamp() >= deadline;
+        PERFORM pg_catalog.pg_sleep(pause);
+        pause := least(pause * 2, 0.05);
+        COMMIT;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE pgripple.wait_applied(xid8, interval, boolean) IS
+    'waits until applied(), at most this long';
+
+
+-- ---------------------------------------------------------------------------
+-- Rejected changes
+-- ---------------------------------------------------------------------------
+
+-- Puts one rejected change, or all, back into the outbox, to be tried again:
+-- with a new id, for the daemon does not look for old ones any more. Returns
+-- how many.
+CREATE OR REPLACE FUNCTION pgripple.retry_rejected(id bigint DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    n_rows bigint;
+BEGIN
+    WITH taken AS (
+        DELETE FROM pgripple.rejected AS r
+        WHERE r.id = coalesce($1, r.id) AND r.change IS NOT NULL
+        RETURNING r.id, r.xid, r.change)
+    INSERT INTO pgripple.outbox (xid, change, bytes)
+        SELECT coalesce(t.xid, pg_current_xact_id()), t.change,
+               octet_length(t.change::text)
+        FROM taken AS t ORDER BY t.id;
+    GET DIAGNOSTICS n_rows = ROW_COUNT;
+    IF n_rows > 0 THEN
+        PERFORM pgripple.ring();
+    END IF;
+    RETURN n_rows;
+END
+$$;
+COMMENT ON FUNCTION pgripple.retry_rejected(bigint) IS
+    'puts rejected changes back into the outbox: one by its id, or all';
+
+CREATE OR REPLACE FUNCTION pgripple.drop_rejected(id bigint DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    n_rows bigint;
+BEGIN
+    DELETE FROM pgripple.rejected AS r WHERE r.id = coalesce($1, r.id);
+    GET DIAGNOSTICS n_rows = ROW_COUNT;
+    RETURN n_rows;
+END
+$$;
+COMMENT ON FUNCTION pgripple.drop_rejected(bigint) IS
+    'forgets rejected changes: one by its id, or all';
 
 
 -- ---------------------------------------------------------------------------
@@ -852,8 +1342,12 @@ DECLARE
     n_written bigint;
     is_drift boolean;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        PERFORM pgripple.write_whole(%1$L, 'truncate', 'truncate', NULL);
+    IF NOT pgripple.capturing() THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        IF NOT pgripple.mark_instead(%1$L) THEN
+            PERFORM pgripple.write_whole(%1$L, 'truncate', 'truncate', NULL);
+        END IF;
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
         SELECT count(*), %5$s
@@ -865,7 +1359,7 @@ BEGIN
             FROM pgripple_old;
     END IF;
 
-    IF n_rows = 0 THEN
+    IF n_rows = 0 OR pgripple.mark_instead(%1$L) THEN
         RETURN NULL;
     -- One row in READ COMMITTED needs no more: each condition is 0.2 us.
     ELSIF n_rows > 1
@@ -1277,13 +1771,16 @@ COMMENT ON FUNCTION pgripple.unwatch(regclass) IS
     'stops capturing the changes of a table';
 
 -- The watched tables, and what is wrong with them; problem is NULL where
--- nothing is. `pgripple check` and the daemon ask this again and again.
+-- nothing is. `pgripple check` and the daemon ask this again and again; they
+-- need no right on all that it calls.
 CREATE OR REPLACE FUNCTION pgripple.watched()
 RETURNS TABLE (table_name text, columns text[], ignore text[],
                bulk_rows integer, problem text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
     SELECT w.table_name, w.columns, w.ignore, w.bulk_rows,
-           pgripple.problem_of(w)
+           CASE WHEN pgripple.is_enabled() THEN pgripple.problem_of(w)
+                ELSE 'capture is disabled' END
     FROM pgripple.watch_list AS w ORDER BY w.table_name
 $$;
 COMMENT ON FUNCTION pgripple.watched() IS
@@ -1291,12 +1788,51 @@ COMMENT ON FUNCTION pgripple.watched() IS
 
 
 -- ---------------------------------------------------------------------------
--- Rights
+-- Owner and rights
 -- ---------------------------------------------------------------------------
+
+-- Gives everything in the schema to the schema's owner. When another role, such
+-- as a superuser, upgrades, what is new belongs to that role: the functions
+-- that run with the owner's rights could not use it, and every write to a
+-- watched table would fail.
+CREATE OR REPLACE FUNCTION pgripple.own_everything() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    own pg_namespace;
+    object text;
+BEGIN
+    SELECT n.* INTO own FROM pg_namespace AS n
+        JOIN pg_class AS c ON c.relnamespace = n.oid
+        WHERE c.oid = 'pgripple.outbox'::regclass;
+    FOR object IN
+        SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END
+               || c.oid::regclass
+        FROM pg_class AS c
+        WHERE c.relnamespace = own.oid AND c.relowner <> own.nspowner
+            AND c.relkind IN ('r', 'S')
+            -- A column's sequence follows its table.
+            AND NOT EXISTS (SELECT FROM pg_depend AS d
+                            WHERE d.classid = 'pg_class'::regclass
+                                AND d.objid = c.oid AND d.refobjsubid > 0)
+        UNION ALL
+        SELECT 'ROUTINE ' || p.oid::regprocedure FROM pg_proc AS p
+        WHERE p.pronamespace = own.oid AND p.proowner <> own.nspowner
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO %s', object, own.nspowner::regrole);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION pgripple.own_everything() IS
+    'gives everything in the schema to the schema''s owner';
+
+DO $$BEGIN
+    PERFORM pgripple.own_everything();
+END$$;
 
 -- A forged change could invalidate anything, and a read one shows data.
 REVOKE ALL ON ALL TABLES IN SCHEMA pgripple FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgripple FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgripple FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA pgripple FROM PUBLIC;
 
 COMMIT;

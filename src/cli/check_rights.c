@@ -14,40 +14,55 @@
 #include "postgres/catalog.h"
 #include "postgres/command.h"
 
-/* The first row is the role, with the schema quoted; then what is missing. */
+/* What is missing, and the statement that gives all of it; sql/roles.sql gives
+ * the same.  A function is sought in the catalog, for its name alone could not
+ * be resolved without USAGE. */
 static const char missing_rights[] =
     "WITH place AS ("
     " SELECT oid, quote_ident(nspname) AS name FROM pg_namespace"
     " WHERE nspname = $1), "
-    "wanted (relation, privilege) AS (VALUES"
+    "relations (name, privilege) AS (VALUES"
     " ('outbox', 'SELECT'), ('outbox', 'DELETE'),"
+    " ('outbox_id_seq', 'SELECT'),"
     " ('rejected', 'SELECT'), ('rejected', 'INSERT'), ('rejected', 'DELETE'),"
     " ('task', 'SELECT'), ('task', 'INSERT'), ('task', 'UPDATE'),"
-    " ('task', 'DELETE'), ('watch_list', 'SELECT')) "
-    "SELECT quote_ident(current_user), name FROM place "
-    "UNION ALL (SELECT 'USAGE on schema ' || name, NULL FROM place"
-    " WHERE NOT has_schema_privilege(oid, 'USAGE')) "
-    "UNION ALL (SELECT string_agg(w.privilege, ', ') || ' on table '"
-    " || w.relation, NULL"
-    " FROM wanted AS w JOIN pg_class AS c ON c.relname = w.relation"
-    " AND c.relnamespace = (SELECT oid FROM place)"
-    " WHERE NOT has_table_privilege(c.oid, w.privilege)"
-    " GROUP BY w.relation ORDER BY w.relation) "
-    "UNION ALL (SELECT 'EXECUTE on function ' || min(p.proname)"
-    " || CASE count(*) WHEN 1 THEN '' ELSE ' and others' END, NULL"
-    " FROM pg_proc AS p"
-    " WHERE p.pronamespace = (SELECT oid FROM place)"
-    " AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype"
-    " AND NOT has_function_privilege(p.oid, 'EXECUTE')"
-    " HAVING count(*) > 0)";
+    " ('task', 'DELETE')), "
+    "functions (name) AS (VALUES"
+    " ('channel()'), ('claim_marks(bigint[])'), ('column_facts(oid)'),"
+    " ('lock_class()'), ('measure_outbox(bigint)'), ('notify_mode()'),"
+    " ('ping(text)'), ('schema_version()'),"
+    " ('value_sql(text, text, oid, text, integer)'),"
+    " ('version()'), ('watched()')), "
+    "missing (rank, what, object) AS ("
+    "SELECT 1, 'USAGE on schema ' || name, 'USAGE ON SCHEMA ' || name"
+    " FROM place WHERE NOT has_schema_privilege(oid, 'USAGE') "
+    "UNION ALL (SELECT 2, string_agg(r.privilege, ', ') || ' on '"
+    " || CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || r.name,"
+    " string_agg(r.privilege, ', ') || ' ON ' || p.name || '.' || r.name"
+    " FROM relations AS r JOIN place AS p ON true JOIN pg_class AS c"
+    " ON c.relname = r.name AND c.relnamespace = p.oid"
+    " WHERE NOT has_table_privilege(c.oid, r.privilege)"
+    " GROUP BY p.name, r.name, c.relkind ORDER BY r.name) "
+    "UNION ALL (SELECT 3, 'EXECUTE on function ' || min(f.name)"
+    " || CASE count(*) WHEN 1 THEN '' ELSE ' and others' END,"
+    " 'EXECUTE ON FUNCTION ' || string_agg(p.name || '.' || f.name, ', ')"
+    " FROM functions AS f JOIN place AS p ON true JOIN pg_proc AS o"
+    " ON o.proname || '(' || oidvectortypes(o.proargtypes) || ')' = f.name"
+    " AND o.pronamespace = p.oid"
+    " WHERE NOT has_function_privilege(o.oid, 'EXECUTE')"
+    " HAVING count(*) > 0)) "
+    "SELECT quote_ident(current_user), (SELECT string_agg('GRANT ' || object"
+    " || ' TO ' || quote_ident(current_user) || ';', ' ' ORDER BY rank)"
+    " FROM missing) FROM place "
+    "UNION ALL (SELECT what, NULL FROM missing ORDER BY rank)";
 
 void
 check_rights(struct report *report, struct command *command, const char *schema)
 {
 	struct rows rows;
 	struct pgripple_error err;
-	const char *role, *place;
-	char hint[1024];
+	const char *role;
+	char hint[2048];
 
 	if (command_query(command, missing_rights, 1, &schema, &rows, &err) !=
 	    0) {
@@ -57,15 +72,12 @@ check_rights(struct report *report, struct command *command, const char *schema)
 	if (rows_count(&rows) == 0)
 		return;
 	role = rows_text(&rows, 0, 0);
-	place = rows_text(&rows, 0, 1);
-	if (rows_count(&rows) == 1)
+	if (rows_count(&rows) == 1) {
 		report_ok(report, "role %s: may use the schema", role);
-	(void)snprintf(hint, sizeof(hint),
-	    "Let the schema's owner run: "
-	    "GRANT USAGE ON SCHEMA %s TO %s; "
-	    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s "
-	    "TO %s; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %s TO %s;",
-	    place, role, place, role, place, role);
+		return;
+	}
+	(void)snprintf(hint, sizeof(hint), "Let the schema's owner run: %s",
+	    rows_text(&rows, 0, 1));
 	for (size_t i = 1; i < rows_count(&rows); i++)
 		report_problem(report, i + 1 == rows_count(&rows) ? hint : NULL,
 		    "role %s: lacks %s", role, rows_text(&rows, i, 0));

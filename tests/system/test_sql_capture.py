@@ -328,6 +328,7 @@ def test_the_doorbell_rings_once_for_a_change_and_not_for_none(items):
     assert channel == "pgripple_%d" % items.value(
         "SELECT oid::bigint FROM pg_namespace WHERE nspname = 'pgripple'")
     run(listener, f'LISTEN "{channel}"')
+    items.execute("SELECT pgripple.notify_mode('always')")
     items.execute("UPDATE item SET name = name; DELETE FROM item WHERE false")
     run(listener, "SELECT 1")
     assert listener.notifies == []

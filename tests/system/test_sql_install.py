@@ -29,7 +29,7 @@ def has_capture_function(database):
 
 def test_the_versions_can_be_asked(installed):
     assert installed.execute("SELECT pgripple.version(), "
-                             "pgripple.schema_version()") == [("0.1.0", 1)]
+                             "pgripple.schema_version()") == [("0.1.0", 2)]
 
 
 def test_psql_runs_the_file_twice_without_a_word(database, postgres):
@@ -304,7 +304,8 @@ def test_everything_has_a_comment(items):
 
 
 def test_the_notify_mode_can_be_changed_and_asked(items):
-    assert items.value("SELECT pgripple.notify_mode()") == "always"
+    assert items.value("SELECT pgripple.notify_mode()") == "adaptive"
+    assert items.value("SELECT pgripple.notify_mode('always')") == "always"
     assert items.value("SELECT pgripple.notify_mode('never')") == "never"
     assert items.value("SELECT pgripple.notify_mode()") == "never"
     with pytest.raises(psycopg2.errors.InvalidParameterValue) as refused:
