@@ -180,7 +180,7 @@ def main():
         ways = [Way(server, "bare", options.rows),
                 Naive(server, "naive", options.rows)]
         ways += [Pgripple(server, f"pgripple_{mode}", options.rows, redis)
-                 for mode in ("always", "never")]
+                 for mode in ("adaptive", "always", "never")]
         for synchronous in ("on", "off"):
             results = {way.name: [] for way in ways}
             for _ in range(options.rounds):

@@ -2,7 +2,7 @@
 # Every event of the log stands in docs/events.md, and no other does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-families='batch|capture|catalog|change|changes|config|daemon|lookup|postgres'
+families='batch|capture|catalog|change|changes|config|daemon|doorbell|lookup|postgres'
 families="$families|redis|reload|task|tasks"
 diff --label "in the source" --label "in docs/events.md" -u \
     <(grep -rhoE "\"($families)\.[a-z_]+\"" --include='*.c' src/flow \

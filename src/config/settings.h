@@ -12,7 +12,7 @@
 #include "base/util.h"
 
 enum notify_mode {
-	NOTIFY_MODE_ADAPTIVE, /* accepted later; refused by this version */
+	NOTIFY_MODE_ADAPTIVE, /* only while the daemon sleeps */
 	NOTIFY_MODE_ALWAYS,
 	NOTIFY_MODE_NEVER,
 };
@@ -32,6 +32,7 @@ struct settings {
 		int64_t connect_timeout_ms;
 		int64_t statement_timeout_ms;
 		int64_t heartbeat_ms;
+		int64_t coverage_interval_ms;
 	} postgres;
 
 	struct {

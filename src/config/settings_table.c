@@ -25,10 +25,10 @@ const struct setting settings_table[] = {
 	"are allowed. A direct connection, not a pooler."},
     {"postgres.schema", SETTING_SCHEMA, AT(postgres.schema), "pgripple", 0, 0,
 	NULL, false, "The schema of the outbox and its functions."},
-    {"postgres.notify", SETTING_NOTIFY, AT(postgres.notify), "always", 0, 0,
+    {"postgres.notify", SETTING_NOTIFY, AT(postgres.notify), "adaptive", 0, 0,
 	"adaptive, always, never", false,
-	"When a writer rings the doorbell. `never` leaves it to polling, for "
-	"two-phase commit; `adaptive` is not supported by this version."},
+	"When a writer rings the doorbell: `adaptive` only while the daemon "
+	"sleeps; `never` leaves it to polling, for two-phase commit."},
     {"postgres.poll_interval", SETTING_DURATION, AT(postgres.poll_interval_ms),
 	"5s", 10, HOUR, NULL, true,
 	"How often the outbox is looked at when nothing rang."},
@@ -41,6 +41,9 @@ const struct setting settings_table[] = {
     {"postgres.heartbeat", SETTING_DURATION, AT(postgres.heartbeat_ms), "5s",
 	100, HOUR, NULL, false,
 	"How often the listening session is seen to be alive."},
+    {"postgres.coverage_interval", SETTING_DURATION,
+	AT(postgres.coverage_interval_ms), "30s", 100, HOUR, NULL, false,
+	"How often the triggers of all watched tables are looked at."},
     {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
 	NULL, false,
 	"`redis://[user[:password]@]host[:port][/db]` or "

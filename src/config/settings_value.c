@@ -134,17 +134,18 @@ static int
 parse_notify(const struct setting *setting, const char *text,
     struct settings *settings, struct pgripple_error *err)
 {
-	enum notify_mode mode = NOTIFY_MODE_ALWAYS;
+	static const enum notify_mode modes[] = {
+	    NOTIFY_MODE_ADAPTIVE,
+	    NOTIFY_MODE_ALWAYS,
+	    NOTIFY_MODE_NEVER,
+	};
 
 	if (check_choice(setting, text, err) < 0)
 		return -1;
-	if (strcmp(text, "adaptive") == 0)
-		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
-		    "\"%s\" \"adaptive\" is not supported by this version",
-		    setting->path);
-	if (strcmp(text, "never") == 0)
-		mode = NOTIFY_MODE_NEVER;
-	*(enum notify_mode *)member(setting, settings) = mode;
+	for (size_t i = 0; i < N_ELEMENTS(modes); i++)
+		if (strcmp(text, notify_mode_name(modes[i])) == 0)
+			*(enum notify_mode *)member(setting, settings) =
+			    modes[i];
 	return 0;
 }
 

@@ -51,6 +51,7 @@ struct batch {
 	uint64_t number; /* of batches so far: makes the nonce */
 
 	/* Of the batch under way; NULL in between. */
+	int64_t above_id;
 	struct pgripple_walk *walk;
 	struct arena *arena; /* the walk's */
 	int64_t *ids;
@@ -233,6 +234,7 @@ static void
 fetch(struct batch *batch)
 {
 	struct outbox_bounds bounds = {
+	    .above_id = batch->above_id,
 	    .max_rows = batch->settings->limits.batch_rows,
 	    .max_bytes = batch->settings->limits.batch_bytes,
 	};
@@ -664,8 +666,9 @@ batch_is_under_way(const struct batch *batch)
 }
 
 void
-batch_start(struct batch *batch)
+batch_start(struct batch *batch, int64_t above_id)
 {
+	batch->above_id = above_id;
 	batch_step(batch, BATCH_ON_START);
 }
 

@@ -53,8 +53,9 @@ bool batch_is_idle(const struct batch *batch);
 /* From the fetch to the end: the work session is the batch's own.  False while
  * it is idle, and while it pauses after a failure. */
 bool batch_is_under_way(const struct batch *batch);
-/* Starts one: the work session must be up and not busy, the batch idle. */
-void batch_start(struct batch *batch);
+/* Starts one with the oldest changes above that id: the work session must be up
+ * and not busy, the batch idle. */
+void batch_start(struct batch *batch, int64_t above_id);
 
 /* How long the batch has been at the same step; 0 when idle or pausing. */
 int64_t batch_step_age_us(const struct batch *batch);

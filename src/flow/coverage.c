@@ -8,6 +8,7 @@
 #include "config/configuration.h"
 #include "observe/log.h"
 #include "postgres/catalog.h"
+#include "postgres/gaps.h"
 
 void
 coverage_tell_problems(const struct pgripple_errors *problems)
@@ -53,4 +54,19 @@ coverage_tell_gaps(
 	tell_notify_mode(
 	    notify_mode_name(configuration->settings->postgres.notify),
 	    catalog->notify_mode);
+}
+
+void
+coverage_tell_gap(const struct gap *gap)
+{
+	if (gap->problem == NULL)
+		log_event(LOG_LEVEL_INFO, "capture.gap_closed",
+		    log_string("table", gap->table));
+	else
+		log_event(LOG_LEVEL_ERROR, "capture.gap_opened",
+		    log_string("table", gap->table),
+		    log_string("error", gap->problem),
+		    log_string("hint",
+			"Its model was touched as a whole, and will be again "
+			"when the gap is closed; run \"pgripple install\"."));
 }

@@ -11,10 +11,13 @@
 
 struct catalog;
 struct configuration;
+struct gap;
 
 /* One line for each. */
 void coverage_tell_problems(const struct pgripple_errors *problems);
 void coverage_tell_gaps(
     const struct configuration *configuration, const struct catalog *catalog);
+/* A gap that has just opened or closed. */
+void coverage_tell_gap(const struct gap *gap);
 
 #endif

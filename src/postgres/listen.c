@@ -1,7 +1,7 @@
 /*
  * The listen session.
  *
- *	up -> ask for the channel's name -> LISTEN -> ready
+ *	up -> ask for the channel's name -> compete for L -> LISTEN -> ready
  *
  * The channel is named after the schema's oid, so it is asked for anew with
  * every connection, and every heartbeat proves that it is still the right one
@@ -11,6 +11,7 @@
 #include "postgres/listen.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/backoff.h"
@@ -20,6 +21,11 @@
 
 #define FIRST_RETRY_MS 500
 #define STABLE_MS 10000
+#define STANDBY_RETRY_MS 1000
+
+/* The second key of the advisory locks; the first is the schema's. */
+#define LOCK_K 1
+#define LOCK_L 2
 
 struct listen {
 	struct session *session;
@@ -27,29 +33,39 @@ struct listen {
 	char *schema;
 	struct event *retry;
 	struct backoff backoff;
+	int64_t patience_ms; /* with a holder of L that shows no sign of life */
+	char *channel;
+	int lock_class;
 	bool is_ready;
+	bool is_standby;
 	struct pgripple_error told; /* the latest warning */
 };
 
 static void on_channel(void *context, const struct session_answer *answer);
+static void on_competed(void *context, const struct session_answer *answer);
 static void on_listening(void *context, const struct session_answer *answer);
 
-/* The server refused what we need: perhaps it will not later. */
 static void
-try_later(struct listen *listen, const struct pgripple_error *err)
+retry_in_ms(struct listen *listen, int64_t pause_ms)
 {
-	int64_t pause_ms = backoff_fail(&listen->backoff);
 	struct timeval after = {
 	    .tv_sec = pause_ms / 1000,
 	    .tv_usec = pause_ms % 1000 * 1000,
 	};
 
+	if (event_add(listen->retry, &after) != 0)
+		abort();
+}
+
+/* The server refused what we need: perhaps it will not later. */
+static void
+try_later(struct listen *listen, const struct pgripple_error *err)
+{
 	if (strcmp(listen->told.text, err->text) != 0)
 		log_error_of(LOG_LEVEL_WARNING, "postgres.listen", "next",
 		    "trying again until it can be done", err);
 	listen->told = *err;
-	if (event_add(listen->retry, &after) != 0)
-		abort();
+	retry_in_ms(listen, backoff_fail(&listen->backoff));
 }
 
 static void
@@ -108,20 +124,81 @@ ask_for_channel(struct listen *listen)
 
 	buf_add_string(&sql, "SELECT ");
 	quote_identifier(&sql, listen->schema);
-	buf_add_string(&sql, ".channel()");
+	buf_add_string(&sql, ".channel(), ");
+	quote_identifier(&sql, listen->schema);
+	buf_add_string(&sql, ".lock_class()");
 	run(listen, &sql, on_channel);
+}
+
+/* Asks for L, and ends a holder who is dead without the server's knowing. */
+static void
+compete(struct listen *listen)
+{
+	struct buf sql = BUF_INIT;
+
+	buf_printf(&sql,
+	    "SELECT pg_try_advisory_lock(%d, %d), "
+	    "(SELECT count(pg_terminate_backend(a.pid)) FROM pg_locks AS l "
+	    "JOIN pg_stat_activity AS a USING (pid) "
+	    "WHERE l.locktype = 'advisory' AND l.granted "
+	    "AND l.classid = (%d)::oid AND l.objid = %d AND l.objsubid = 2 "
+	    "AND a.datname = current_database() "
+	    "AND a.pid <> pg_backend_pid() "
+	    "AND clock_timestamp() - greatest(a.query_start, a.state_change) "
+	    "> %" PRId64 " * interval '1 ms')",
+	    listen->lock_class, LOCK_L, listen->lock_class, LOCK_L,
+	    listen->patience_ms);
+	run(listen, &sql, on_competed);
 }
 
 static void
 on_channel(void *context, const struct session_answer *answer)
 {
 	struct listen *listen = context;
+	char *channel;
+
+	if (!is_good(listen, answer))
+		return;
+	channel = strdup(rows_text(&answer->rows, 0, 0));
+	if (channel == NULL)
+		abort();
+	free(listen->channel);
+	listen->channel = channel;
+	listen->lock_class = (int)rows_int(&answer->rows, 0, 1);
+	compete(listen);
+}
+
+static void
+stand_by(struct listen *listen)
+{
+	bool was_standby = listen->is_standby;
+
+	listen->is_standby = true;
+	retry_in_ms(listen, STANDBY_RETRY_MS);
+	if (!was_standby)
+		listen->listener.on_standby(listen->listener.context);
+}
+
+static void
+on_competed(void *context, const struct session_answer *answer)
+{
+	struct listen *listen = context;
 	struct buf sql = BUF_INIT;
 
 	if (!is_good(listen, answer))
 		return;
+	if (rows_int(&answer->rows, 0, 1) > 0)
+		log_event(LOG_LEVEL_WARNING, "postgres.took_over",
+		    log_string("error",
+			"the active daemon showed no sign of life and was "
+			"ended"));
+	if (!rows_bool(&answer->rows, 0, 0)) {
+		stand_by(listen);
+		return;
+	}
+	listen->is_standby = false;
 	buf_add_string(&sql, "LISTEN ");
-	quote_identifier(&sql, rows_text(&answer->rows, 0, 0));
+	quote_identifier(&sql, listen->channel);
 	run(listen, &sql, on_listening);
 }
 
@@ -165,7 +242,11 @@ on_retry(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct listen *listen = arg;
 
-	if (session_is_up(listen->session) && !session_is_busy(listen->session))
+	if (!session_is_up(listen->session) || session_is_busy(listen->session))
+		return;
+	if (listen->is_standby)
+		compete(listen);
+	else
 		ask_for_channel(listen);
 }
 
@@ -184,6 +265,7 @@ on_down(void *context, const struct pgripple_error *err)
 	bool was_ready = listen->is_ready;
 
 	listen->is_ready = false;
+	listen->is_standby = false;
 	(void)event_del(listen->retry); /* fails only if not added */
 	if (was_ready)
 		listen->listener.on_down(listen->listener.context, err);
@@ -210,6 +292,7 @@ listen_new(struct event_base *base, const struct session_options *options,
 	if (listen == NULL)
 		return pgripple_error_nomem(err);
 	listen->listener = *listener;
+	listen->patience_ms = 3 * options->heartbeat_ms;
 	backoff_init(
 	    &listen->backoff, FIRST_RETRY_MS, options->retry_max_ms, STABLE_MS);
 	listen->schema = strdup(schema);
@@ -235,6 +318,7 @@ listen_free(struct listen *listen)
 	if (listen->retry != NULL)
 		event_free(listen->retry);
 	free(listen->schema);
+	free(listen->channel);
 	free(listen);
 }
 
@@ -248,6 +332,7 @@ void
 listen_stop(struct listen *listen)
 {
 	listen->is_ready = false;
+	listen->is_standby = false;
 	(void)event_del(listen->retry); /* fails only if not added */
 	session_stop(listen->session);
 }
@@ -256,4 +341,68 @@ bool
 listen_is_ready(const struct listen *listen)
 {
 	return listen->is_ready;
+}
+
+bool
+listen_is_standby(const struct listen *listen)
+{
+	return listen->is_standby;
+}
+
+/* A refusal by the server (out of locks, say) leaves K in doubt: the session
+ * is given up, and its locks go with it. */
+static bool
+is_sure(struct listen *listen, const struct session_answer *answer)
+{
+	if (answer->outcome == SESSION_FAILED)
+		session_give_up(listen->session, answer->err);
+	return answer->outcome == SESSION_DONE;
+}
+
+static void
+on_locked(void *context, const struct session_answer *answer)
+{
+	struct listen *listen = context;
+
+	if (is_sure(listen, answer))
+		listen->listener.on_locked(
+		    listen->listener.context, rows_bool(&answer->rows, 0, 0));
+}
+
+static void
+on_unlocked(void *context, const struct session_answer *answer)
+{
+	struct listen *listen = context;
+
+	if (is_sure(listen, answer))
+		listen->listener.on_unlocked(listen->listener.context);
+}
+
+static void
+run_on_k(struct listen *listen, const char *function, session_answer_cb answer)
+{
+	struct buf sql = BUF_INIT;
+	struct pgripple_error err;
+	int failed;
+
+	buf_printf(
+	    &sql, "SELECT %s(%d, %d)", function, listen->lock_class, LOCK_K);
+	failed = sql.failed ? pgripple_error_nomem(&err)
+			    : session_query(listen->session, sql.bytes, 0, NULL,
+				  answer, listen, &err);
+	buf_done(&sql);
+	if (failed)
+		session_give_up(listen->session, &err);
+}
+
+void
+listen_lock(struct listen *listen)
+{
+	run_on_k(listen, "pg_try_advisory_lock", on_locked);
+}
+
+void
+listen_unlock(struct listen *listen)
+{
+	run_on_k(listen, "pg_advisory_unlock", on_unlocked);
 }

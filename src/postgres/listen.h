@@ -1,6 +1,16 @@
 /*
- * The listen session: hears the doorbell.  LISTEN is committed before on_ready
- * is called, so who catches up from there misses nothing.
+ * The listen session: hears the doorbell, and holds two advisory locks.
+ *
+ * L makes one daemon of several the active one.  A session that cannot have it
+ * stands by: it does not LISTEN, and asks again once a second.  Whoever holds L
+ * without a sign of life for three heartbeats (a frozen process, a dead
+ * network) is ended by who stands by.  Safety does not depend on L: two active
+ * daemons do the same work twice.
+ *
+ * K says that the daemon sleeps: see flow/doorbell_states.h.
+ *
+ * LISTEN is committed before on_ready is called, so who catches up from there
+ * misses nothing.
  */
 #ifndef PGRIPPLE_POSTGRES_LISTEN_H
 #define PGRIPPLE_POSTGRES_LISTEN_H
@@ -14,12 +24,19 @@ struct listen;
 
 struct listen_listener {
 	void *context;
-	/* LISTEN holds: read the whole outbox now, then trust the doorbell. */
+	/* L is ours and LISTEN holds: read the whole outbox now, then trust
+	 * the doorbell. */
 	void (*on_ready)(void *context);
-	/* Deaf, until on_ready comes again. */
+	/* Deaf, and L and K are gone, until on_ready comes again. */
 	void (*on_down)(void *context, const struct pgripple_error *err);
 	/* The doorbell rang, at least once. */
 	void (*on_ring)(void *context);
+	/* Another daemon has L: told once, until there is a change. */
+	void (*on_standby)(void *context);
+	/* K was asked for by listen_lock(), given back by listen_unlock().
+	 * Neither comes when the session goes down: then on_down does. */
+	void (*on_locked)(void *context, bool granted);
+	void (*on_unlocked)(void *context);
 };
 
 /* Copies the options, the schema's name and the listener.  While the schema is
@@ -31,5 +48,10 @@ void listen_free(struct listen *listen);
 void listen_start(struct listen *listen);
 void listen_stop(struct listen *listen);
 bool listen_is_ready(const struct listen *listen);
+bool listen_is_standby(const struct listen *listen);
+
+/* Asks for K, or gives it back; while ready, one at a time. */
+void listen_lock(struct listen *listen);
+void listen_unlock(struct listen *listen);
 
 #endif

@@ -375,7 +375,7 @@ def test_a_forged_doorbell_costs_one_empty_fetch(tournament, config, cache,
                                                  make_daemon):
     config.write_settings({"postgres": {"poll_interval": "60s"}})
     daemon = make_daemon(config)
-    wait_until(lambda: daemon.events("batch.state", to="idle"), 5, "idleness")
+    daemon.wait_for_event("doorbell.state", to="asleep")
     mark = daemon.mark()
     stranger = tournament.connect(
         user=tournament.create_role())
@@ -383,7 +383,7 @@ def test_a_forged_doorbell_costs_one_empty_fetch(tournament, config, cache,
         cursor.execute(
             "SELECT pg_notify('pgripple_' || oid, 'forged')"
             " FROM pg_namespace WHERE nspname = 'pgripple'")
-    daemon.wait_for_event("batch.state", after=mark, to="idle")
+    daemon.wait_for_event("doorbell.state", after=mark, to="asleep")
     # Whatever follows comes after the forged one's work.
     tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 1")
     daemon.wait_for_event("change.applied")

@@ -393,7 +393,12 @@ static void
 listen_begin(struct world *world, struct ears *ears)
 {
 	struct session_options options = world_options(world->conninfo);
-	struct listen_listener listener = {ears, on_ready, on_down, on_ring};
+	struct listen_listener listener = {
+	    .context = ears,
+	    .on_ready = on_ready,
+	    .on_down = on_down,
+	    .on_ring = on_ring,
+	};
 
 	options.name = "listen";
 	*ears = (struct ears){0};

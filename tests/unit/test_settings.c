@@ -48,7 +48,7 @@ Test(settings, have_defaults)
 	cr_assert_str_eq(s->graph, "/tmp/graph.yaml");
 	cr_assert_str_eq(s->postgres.conninfo, "");
 	cr_assert_str_eq(s->postgres.schema, "pgripple");
-	cr_assert_eq(s->postgres.notify, NOTIFY_MODE_ALWAYS);
+	cr_assert_eq(s->postgres.notify, NOTIFY_MODE_ADAPTIVE);
 	cr_assert_eq(s->postgres.poll_interval_ms, 5000);
 	cr_assert_eq(s->postgres.connect_timeout_ms, 10000);
 	cr_assert_eq(s->postgres.statement_timeout_ms, 30000);

@@ -1,0 +1,28 @@
+/*
+ * Gaps in the capture: watched tables whose triggers were dropped, disabled or
+ * replaced.  What happens in a gap is not seen; so the database writes a change
+ * of the whole table when one opens and when it closes.
+ */
+#ifndef PGRIPPLE_POSTGRES_GAPS_H
+#define PGRIPPLE_POSTGRES_GAPS_H
+
+#include <stddef.h>
+
+#include "base/util.h"
+#include "postgres/session.h"
+
+struct gap {
+	const char *table;
+	const char *problem; /* NULL: the gap has closed */
+};
+
+/* The gaps that opened or closed since the last look are lent for the
+ * callback; there are none unless DONE. */
+typedef void (*gaps_cb)(void *context, enum session_outcome outcome,
+    const struct gap *gaps, size_t n_gaps, const struct pgripple_error *err);
+
+/* Looks at every watched table.  -1: not accepted. */
+int gaps_look(struct session *session, const char *schema, gaps_cb done,
+    void *context, struct pgripple_error *err) MUST_CHECK;
+
+#endif

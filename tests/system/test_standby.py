@@ -1,0 +1,149 @@
+"""Several daemons: one works, the others stand by and take over."""
+
+import time
+
+import pytest
+
+from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
+from harness.postgres import Database
+from harness.proxy import proxy_to_postgres
+from harness.wait import wait_until
+
+QUICK = {"postgres": {"notify": "adaptive", "heartbeat": "500ms"},
+         "retry_max": "500ms"}
+
+
+@pytest.fixture
+def config(tournament, redis_server, make_config):
+    made = make_config(tournament.conninfo(), redis_server.url, TEAM_GRAPH,
+                       QUICK)
+    install(made)
+    return made
+
+
+def start_three(config, make_daemon):
+    """The active one, and two that stand by."""
+    active = make_daemon(config)
+    standbys = [make_daemon(config, wait=False) for _ in range(2)]
+    for standby in standbys:
+        standby.wait_for_event("daemon.standby")
+    return active, standbys
+
+
+def take_over_s(standbys, since_s):
+    """Seconds until one of them is ready."""
+    wait_until(lambda: any(standby.events("daemon.ready")
+                           for standby in standbys), 30, "a takeover")
+    return time.monotonic() - since_s
+
+
+def change_one(database, cache):
+    warm(cache, "team:1")
+    database.execute("UPDATE app_team SET current_points ="
+                     " current_points + 1 WHERE id = 1")
+    wait_quiet(database)
+    assert not cache.exists("team:1")
+
+
+def test_one_works_and_the_others_stand_by(tournament, config, cache,
+                                           make_daemon):
+    active, standbys = start_three(config, make_daemon)
+    change_one(tournament, cache)
+    assert len(active.events("change.applied")) == 1
+    assert not any(standby.events("batch.state") for standby in standbys)
+
+
+def test_a_killed_one_is_replaced(tournament, config, cache, make_daemon):
+    active, standbys = start_three(config, make_daemon)
+    active.kill()
+    seconds = take_over_s(standbys, time.monotonic())
+    print(f"takeover after kill -9: {seconds:.2f} s")
+    assert seconds < 3
+    change_one(tournament, cache)
+    assert sum(bool(standby.events("daemon.ready"))
+               for standby in standbys) == 1
+
+
+def test_one_that_is_stopped_hands_over(tournament, config, cache,
+                                        make_daemon):
+    active, standbys = start_three(config, make_daemon)
+    active.stop()
+    assert take_over_s(standbys, time.monotonic()) < 3
+    change_one(tournament, cache)
+
+
+def test_a_frozen_one_is_replaced_and_stands_by_when_it_thaws(
+        tournament, config, cache, make_daemon):
+    active, standbys = start_three(config, make_daemon)
+    active.pause()
+    seconds = take_over_s(standbys, time.monotonic())
+    print(f"takeover from a frozen daemon: {seconds:.2f} s"
+          " with a heartbeat of 0.5 s")
+    assert seconds < 6
+    change_one(tournament, cache)
+    mark = active.mark()
+    active.resume()
+    active.wait_for_event("daemon.standby", after=mark, timeout=15)
+    change_one(tournament, cache)
+
+
+def test_one_behind_a_dead_network_is_replaced(
+        make_postgres, redis_server, cache, make_config, make_daemon):
+    server = make_postgres(tcp=True)
+    database = Database(server, "postgres")
+    database.run_file("tests/system/tournament.sql")
+    proxy = proxy_to_postgres(server)
+    near = make_config(server.conninfo(), redis_server.url, TEAM_GRAPH, QUICK)
+    far = make_config(
+        server.conninfo(host="127.0.0.1", port=proxy.port, sslmode="disable"),
+        redis_server.url, TEAM_GRAPH, QUICK)
+    install(near)
+    active = make_daemon(far)
+    standby = make_daemon(near, wait=False)
+    standby.wait_for_event("daemon.standby")
+    database.execute("UPDATE app_team SET name = 'x' WHERE id = 2")
+    proxy.stall()
+    seconds = take_over_s([standby], time.monotonic())
+    print(f"takeover from behind a dead network: {seconds:.2f} s"
+          " with a heartbeat of 0.5 s")
+    assert seconds < 6
+    change_one(database, cache)
+    active.wait_for_event("postgres.down", timeout=60)
+    proxy.resume()
+    change_one(database, cache)
+    proxy.close()
+
+
+def test_daemons_that_take_turns_do_no_harm(tournament, config, cache,
+                                            make_daemon):
+    """Whoever loses L works on for a while, beside the one who takes over."""
+    daemons = start_three(config, make_daemon)
+    daemons = [daemons[0], *daemons[1]]
+    for _ in range(5):
+        tournament.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'pgripple listen'"
+            " AND datname = current_database()")
+        for _ in range(5):
+            change_one(tournament, cache)
+    assert all(daemon.is_running() for daemon in daemons)
+
+
+def test_standing_by_costs_nothing(tournament, config, make_daemon):
+    for wanted in ("daemon.ready", "daemon.standby", "daemon.standby"):
+        make_daemon(config, wait=False).wait_for_event(wanted)
+    statements = "SELECT xact_commit FROM pg_stat_database" \
+        " WHERE datname = current_database()"
+    before, started_s = tournament.value(statements), time.monotonic()
+    wait_until(lambda: time.monotonic() > started_s + 5, 6, "5 s to pass")
+    snapshots = tournament.value(
+        "SELECT count(backend_xmin) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'pgripple%'"
+        " AND datname = current_database()")
+    after = tournament.value(statements)
+    rate = (after - before) / (time.monotonic() - started_s)
+    print(f"three daemons: {rate:.1f} statements a second")
+    assert snapshots == 0
+    # Each standby asks once a second; heartbeats are every 0.5 s here, on six
+    # sessions.
+    assert rate < 2 * 1 + 6 * 2 + 3
