@@ -498,6 +498,22 @@ check_session(const struct batch *batch, struct pgripple_error *err)
 	    "the connection that fetched the batch was lost");
 }
 
+/* Of all changes, though not every one made a task. */
+static void
+span_transactions(
+    const struct batch *batch, struct outbox_acknowledgement *acknowledgement)
+{
+	acknowledgement->from_xid = UINT64_MAX >> 1;
+	for (size_t i = 0; i < batch->n_changes; i++) {
+		uint64_t xid = batch->changes[i].xid;
+
+		if (xid < acknowledgement->from_xid)
+			acknowledgement->from_xid = xid;
+		if (xid > acknowledgement->to_xid)
+			acknowledgement->to_xid = xid;
+	}
+}
+
 static void
 acknowledge(struct batch *batch)
 {
@@ -510,6 +526,7 @@ acknowledge(struct batch *batch)
 	};
 	struct pgripple_error err;
 
+	span_transactions(batch, &acknowledgement);
 	if (check_session(batch, &err) < 0 ||
 	    print_tasks_and_pongs(batch, &acknowledgement, &err) < 0 ||
 	    outbox_acknowledge(batch->peers.work,

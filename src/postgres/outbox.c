@@ -190,16 +190,23 @@ add_rejected(struct request *request, const char *schema,
 	    acknowledgement->max_rejected);
 }
 
+/* One that waits already stands for the new one too, whose transactions it
+ * takes over. */
 static void
 add_tasks(struct request *request, const char *schema,
     const struct outbox_acknowledgement *acknowledgement)
 {
 	add_strings(request, acknowledgement->tasks, acknowledgement->n_tasks);
 	add_part(request,
-	    ", added AS (INSERT INTO %s.task (operation) "
-	    "SELECT operation::json FROM unnest($%d::text[]) AS operation "
-	    "ON CONFLICT DO NOTHING)",
-	    schema, request->n_values);
+	    ", added AS (INSERT INTO %s.task AS t "
+	    "(operation, from_xid, to_xid) "
+	    "SELECT wanted::json, '%" PRIu64 "', '%" PRIu64 "' "
+	    "FROM (SELECT DISTINCT unnest($%d::text[])) AS w (wanted) "
+	    "ON CONFLICT (md5(operation::text)) WHERE started IS NULL "
+	    "DO UPDATE SET from_xid = least(t.from_xid, excluded.from_xid), "
+	    "to_xid = greatest(t.to_xid, excluded.to_xid))",
+	    schema, acknowledgement->from_xid, acknowledgement->to_xid,
+	    request->n_values);
 }
 
 /* What nobody reads is not computed: so the pongs are counted.  A full queue

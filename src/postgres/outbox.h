@@ -53,6 +53,9 @@ struct outbox_acknowledgement {
 	 * added again. */
 	const char *const *tasks;
 	size_t n_tasks;
+	/* Of the changes that made them: the span of their transactions. */
+	uint64_t from_xid;
+	uint64_t to_xid;
 	/* Keys of pings, told on the channel with "_pong". */
 	const char *const *pongs;
 	size_t n_pongs;

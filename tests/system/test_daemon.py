@@ -587,3 +587,25 @@ def test_a_backlog_does_not_grow_the_daemon(tournament, config, cache,
         "team:1", f"team:{n}", "tournament:1"}
     if not is_sanitized():
         assert peak_kb < 64_000
+
+
+def test_a_transaction_is_applied_when_its_tasks_are_done(
+        tournament, config, cache, make_daemon):
+    warm(cache, *(f"team:{n}" for n in range(2000)))
+    xid = tournament.execute(
+        "BEGIN; TRUNCATE app_team CASCADE;"
+        " SELECT pg_current_xact_id()::text")[0][0]
+    tournament.execute("COMMIT")
+    applied = "SELECT pgripple.applied(%s::xid8)"
+    assert not tournament.value(applied, xid)
+    config.write_settings({"tasks": {"scan_count": 10,
+                                     "scan_pause": "5ms"}})
+    make_daemon(config)
+    wait_until(lambda: not tournament.changes(), 10, "the acknowledgement")
+    assert not tournament.value(applied, xid)
+    assert tournament.value(
+        "SELECT bool_and(from_xid <= %s AND to_xid >= %s)"
+        " FROM pgripple.task", xid, xid)
+    wait_quiet(tournament)
+    assert tournament.value(applied, xid)
+    assert not cache.exists("team:7")
