@@ -448,6 +448,18 @@ CREATE SEQUENCE IF NOT EXISTS pgripple.outbox_low MINVALUE 0 START 0;
 COMMENT ON SEQUENCE pgripple.outbox_low IS
     'ids up to this one are taken to be gone from the outbox';
 
+-- An outbox that somebody dropped is made anew by this file. Its ids go on where
+-- the old ones ended, or a mark of before could be taken for one of its rows.
+DO $$BEGIN
+    PERFORM pg_catalog.setval('pgripple.outbox_id_seq', former.id)
+        FROM (SELECT greatest(
+                  (SELECT pg_catalog.max(m.id) FROM pgripple.mark AS m),
+                  (SELECT c.last_value FROM pgripple.mark_claimed AS c),
+                  (SELECT l.last_value FROM pgripple.outbox_low AS l)) AS id
+             ) AS former, pgripple.outbox_id_seq AS present
+        WHERE NOT present.is_called AND former.id > 0;
+END$$;
+
 -- The limit is the function mark_instead(), like the mode of the doorbell. It
 -- is one expression, which the planner puts into that of the capture function:
 -- far cheaper than a call. pg_sequence_last_value() is what the view

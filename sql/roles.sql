@@ -92,13 +92,12 @@ GRANT EXECUTE ON ROUTINE
 
 -- Applications ---------------------------------------------------------------
 
--- Only for one that waits until its own writes have reached Redis, or that
--- measures the way there. None of these functions shows or changes data.
+-- Only for one that waits until its own writes have reached Redis. Neither shows
+-- or changes data.
 --
 --     GRANT USAGE ON SCHEMA pgripple TO app;
 --     GRANT EXECUTE ON FUNCTION pgripple.applied(xid8) TO app;
 --     GRANT EXECUTE ON PROCEDURE
 --         pgripple.wait_applied(xid8, interval, boolean) TO app;
---     GRANT EXECUTE ON FUNCTION pgripple.ping(text) TO app;
 
 COMMIT;

@@ -1,7 +1,9 @@
 """The SQL of delivery: doorbell, marks, switch, applied(), rejected rows."""
 
 import json
+import random
 import threading
+import time
 
 import psycopg2
 import pytest
@@ -351,6 +353,16 @@ def test_a_restored_copy_goes_on_without_a_daemon(items):
         copy.drop()
 
 
+def test_an_outbox_made_anew_does_not_use_ids_again(full):
+    full.execute("INSERT INTO item VALUES (5)")
+    (former,) = marks(full)
+    full.execute("DROP TABLE pgripple.outbox CASCADE")
+    full.install()
+    full.execute("DELETE FROM item")
+    assert full.value("SELECT min(id) FROM pgripple.outbox") == former + 1
+    assert len(wholes(full)) == 1
+
+
 # ---- the switch ----
 
 def test_disabled_means_that_nobody_is_captured(items):
@@ -469,6 +481,26 @@ def test_disabling_frees_writers_from_an_outbox_that_is_gone(items):
     assert items.value("SELECT pgripple.disable()") is True
     assert "capture is disabled, but" in items.own.notices[-1]
     items.execute("DELETE FROM item; TRUNCATE other")
+
+
+@pytest.mark.parametrize("damage, state", [
+    ("DROP TABLE pgripple.outbox CASCADE", "42P01"),
+    ("DROP FUNCTION pgripple.ring()", "42883"),
+    ("DROP SEQUENCE pgripple.outbox_low", "42P01"),
+])
+def test_damage_that_fails_writers_is_healed_by_installing(
+        items, damage, state):
+    items.execute(damage)
+    with pytest.raises(psycopg2.Error) as failed:
+        items.execute("UPDATE item SET name = 'x'")
+    assert failed.value.pgcode == state
+    items.execute("SELECT pgripple.disable()")
+    items.execute("UPDATE item SET name = 'x'")
+    items.install()
+    items.execute("SELECT pgripple.enable()")
+    take(items)
+    items.execute("UPDATE item SET name = 'y'")
+    assert take_one(items)["op"] == "update"
 
 
 def test_a_reinstall_leaves_the_switch_alone(items):
@@ -735,3 +767,42 @@ def test_an_upgrade_waits_for_no_writer(version_1):
     version_1.execute("SET lock_timeout = '500ms'")
     version_1.install()
     writer.commit()
+
+
+# ---- all of it at once ----
+
+def test_no_change_hides_behind_a_mark_that_was_applied_before(items):
+    """Writers with random pauses, always past the limit, and a daemon whose
+    cache is a copy of the table: whatever it applies last must be the truth."""
+    items.execute("SELECT pgripple.outbox_limit(1);"
+                  "INSERT INTO item SELECT n, '' FROM generate_series(3, 6) n;"
+                  "INSERT INTO item VALUES (7)")
+    sessions = [items.connect(autocommit=False) for _ in range(4)]
+
+    def write(session, number):
+        chance = random.Random(number)
+        time.sleep(chance.random() * 0.004)
+        run(session, "UPDATE item SET name = name || 'x' "
+                     f"WHERE id = {1 + number % len(sessions)}")
+        time.sleep(chance.random() * 0.006)
+        session.commit()
+
+    cache = None
+    for round_number in range(60):
+        threads = [threading.Thread(target=write, args=(
+            session, round_number * len(sessions) + place))
+            for place, session in enumerate(sessions)]
+        for thread in threads:
+            thread.start()
+        while True:
+            is_last = not any(thread.is_alive() for thread in threads)
+            batch = [row[0] for row in items.execute(
+                "SELECT id FROM pgripple.outbox ORDER BY id")]
+            if batch:
+                kept = items.value("SELECT pgripple.claim_marks(%s)", batch)
+                cache = items.execute("SELECT * FROM item ORDER BY id")
+                items.execute("DELETE FROM pgripple.outbox WHERE id = ANY(%s)",
+                              [id for id in batch if id not in kept])
+            elif is_last:
+                break
+        assert cache == items.execute("SELECT * FROM item ORDER BY id")
