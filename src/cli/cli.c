@@ -59,7 +59,7 @@ run(const struct cli_command *command, const struct cli_call *call)
 	    find_stranger(command, call->options);
 	struct pgripple_error err;
 
-	if (stranger == NULL && call->options->excess == NULL)
+	if (stranger == NULL && call->options->n_words <= command->n_words)
 		return command->run(call);
 	if (stranger != NULL)
 		(void)pgripple_error_set(&err, PGRIPPLE_ERROR_CONFIG,
@@ -68,7 +68,10 @@ run(const struct cli_command *command, const struct cli_call *call)
 	else
 		(void)pgripple_error_set(&err, PGRIPPLE_ERROR_CONFIG,
 		    "unexpected word \"%s\" after \"%s\"",
-		    call->options->excess, command->name);
+		    call->options->words[command->n_words],
+		    command->n_words == 0
+			? command->name
+			: call->options->words[command->n_words - 1]);
 	pgripple_error_hint(&err,
 	    "\"pgripple %s --help\" says what it understands.", command->name);
 	return output_usage_error(&err);
@@ -107,7 +110,7 @@ dispatch(const struct options *options, const struct cli_host *host)
 		return EXIT_STATUS_USAGE;
 	}
 	if (strcmp(name, "help") == 0)
-		return help(options->excess);
+		return help(options->words[0]);
 	command = find_command(name);
 	if (command == NULL)
 		return unknown_command(name);

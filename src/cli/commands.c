@@ -74,6 +74,22 @@ const struct cli_command cli_commands[] = {
 	.run = ping_command,
     },
     {
+	.name = "rejected",
+	.summary = "changes that could not be understood: list, retry, drop",
+	.help =
+	    "Shows the changes that the daemon could not understand and put "
+	    "aside, with the\nreason; puts them back into the outbox, to be "
+	    "tried again once the cause is\nremoved; or forgets them. Without "
+	    "an ID, retry and drop take all of them.",
+	.examples = "  pgripple rejected list\n"
+		    "  pgripple rejected retry 1742\n"
+		    "  pgripple rejected drop --yes",
+	.options = SERVERS | OPTION(YES),
+	.words = "list | retry [ID] | drop [ID]",
+	.n_words = 2,
+	.run = rejected_command,
+    },
+    {
 	.name = "uninstall",
 	.summary = "take everything of pgripple out of the database",
 	.help =

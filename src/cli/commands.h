@@ -22,6 +22,8 @@ struct cli_command {
 	const char *help; /* a few lines for its own --help */
 	const char *examples; /* indented */
 	unsigned options; /* a set; --help is always one */
+	const char *words; /* what may follow the name; NULL: nothing */
+	size_t n_words; /* the most of them */
 	enum exit_status (*run)(const struct cli_call *call);
 };
 
@@ -34,6 +36,7 @@ enum exit_status sql_command(const struct cli_call *call);
 enum exit_status install_command(const struct cli_call *call);
 enum exit_status run_command(const struct cli_call *call);
 enum exit_status ping_command(const struct cli_call *call);
+enum exit_status rejected_command(const struct cli_call *call);
 enum exit_status uninstall_command(const struct cli_call *call);
 enum exit_status version_command(const struct cli_call *call);
 

@@ -65,8 +65,9 @@ help_print(FILE *stream)
 void
 help_print_command(FILE *stream, const struct cli_command *command)
 {
-	(void)fprintf(stream, "usage: pgripple %s [OPTION]...\n\n%s\n\n",
-	    command->name, command->help);
+	(void)fprintf(stream, "usage: pgripple %s %s%s[OPTION]...\n\n%s\n\n",
+	    command->name, command->words == NULL ? "" : command->words,
+	    command->words == NULL ? "" : " ", command->help);
 	(void)fputs("options:\n", stream);
 	for (size_t i = 0; i < n_options; i++) {
 		unsigned bit = 1u << option_table[i].id;

@@ -207,8 +207,8 @@ options_parse(int argc, char **argv, struct options *ret_options,
 			}
 		} else if (options.command == NULL) {
 			options.command = argv[i];
-		} else if (options.excess == NULL) {
-			options.excess = argv[i];
+		} else if (options.n_words++ < N_ELEMENTS(options.words)) {
+			options.words[options.n_words - 1] = argv[i];
 		}
 	}
 	*ret_options = options;

@@ -31,13 +31,19 @@ struct option_info {
 	const char *help; /* one line, or several of at most 48 bytes */
 };
 
+/* Words that a command may have after its name. */
+#define OPTIONS_MAX_WORDS 2
+
 struct options {
 	const char *config; /* the settings file */
 	char *conninfo; /* NULL: that of the settings */
 	int64_t timeout_ms;
 	unsigned given; /* a set */
 	const char *command; /* NULL: none */
-	const char *excess; /* a word after the command; NULL: none */
+	/* The words after the command.  n_words counts all of them; there is
+	 * room for one more than any command takes, so that it can be named. */
+	const char *words[OPTIONS_MAX_WORDS + 1];
+	size_t n_words;
 };
 
 extern const struct option_info option_table[];

@@ -312,19 +312,6 @@ confirm(struct ping *ping)
 }
 
 static enum exit_status
-fail(const struct ping *ping, struct pgripple_error *err)
-{
-	const char *state = command_sqlstate(ping->command);
-
-	/* No such schema, no such function: the server is there. */
-	if (strcmp(state, "3F000") == 0 || strcmp(state, "42883") == 0)
-		pgripple_error_hint(err, "Run \"pgripple install\".");
-	(void)output_error(err);
-	return state[0] != '\0' ? EXIT_STATUS_PROBLEM
-				: exit_status_of(err->kind);
-}
-
-static enum exit_status
 go(struct ping *ping)
 {
 	struct pgripple_error err;
@@ -332,12 +319,12 @@ go(struct ping *ping)
 
 	if (listen_for_pong(ping, &err) != 0 || make_key(ping, &err) != 0 ||
 	    send_canary(ping, &err) != 0)
-		return fail(ping, &err);
+		return setup_refused(ping->command, &err);
 	say_stage("outbox", ping->committed_us - ping->sent_us,
 	    "the change is committed");
 	(void)fflush(stdout);
 	if (wait_for_pong(ping, &answered, &err) != 0)
-		return fail(ping, &err);
+		return setup_refused(ping->command, &err);
 	return answered ? confirm(ping) : give_up(ping);
 }
 

@@ -3,6 +3,9 @@
  */
 #include "cli/setup.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/output.h"
 #include "config/configuration.h"
 #include "postgres/catalog.h"
@@ -74,6 +77,47 @@ setup_catalog(struct command *command,
 	}
 	*ret_catalog = catalog;
 	return EXIT_STATUS_OK;
+}
+
+enum exit_status
+setup_confirm(const struct options *options, const char *nothing)
+{
+	char answer[16];
+	struct pgripple_error err;
+
+	if (options_has(options, OPTION_YES))
+		return EXIT_STATUS_OK;
+	if (isatty(STDIN_FILENO) != 1) {
+		(void)pgripple_error_set(&err, PGRIPPLE_ERROR_CONFIG,
+		    "nothing %s: there is nobody to ask", nothing);
+		pgripple_error_hint(&err, "Give --yes.");
+		return output_usage_error(&err);
+	}
+	(void)printf("Type yes to go on: ");
+	(void)fflush(stdout);
+	if (fgets(answer, sizeof(answer), stdin) != NULL) {
+		answer[strcspn(answer, "\n")] = '\0';
+		if (strcmp(answer, "yes") == 0)
+			return EXIT_STATUS_OK;
+	}
+	(void)printf("nothing %s\n", nothing);
+	return EXIT_STATUS_PROBLEM;
+}
+
+enum exit_status
+setup_refused(const struct command *command, struct pgripple_error *err)
+{
+	const char *state = command_sqlstate(command);
+	enum exit_status status;
+
+	/* No such schema, table or function. */
+	if (strcmp(state, "3F000") == 0 || strcmp(state, "42P01") == 0 ||
+	    strcmp(state, "42883") == 0)
+		pgripple_error_hint(err, "Run \"pgripple install\".");
+	status = output_error(err);
+	return status == EXIT_STATUS_UNREACHABLE && state[0] != '\0'
+		   ? EXIT_STATUS_PROBLEM
+		   : status;
 }
 
 struct install_options

@@ -32,6 +32,15 @@ enum exit_status setup_catalog(struct command *command,
     const struct configuration *configuration,
     struct catalog **ret_catalog) MUST_CHECK;
 
+/* A person says yes on a terminal; elsewhere --yes does.  nothing is what did
+ * not happen otherwise: "removed". */
+enum exit_status setup_confirm(
+    const struct options *options, const char *nothing) MUST_CHECK;
+/* Says what became of a statement.  A server that is there and refused is a
+ * problem, not an unreachable server. */
+enum exit_status setup_refused(
+    const struct command *command, struct pgripple_error *err);
+
 /* What the settings say of the installed objects; borrows from them. */
 struct install_options setup_install_options(const struct settings *settings);
 

@@ -2,8 +2,6 @@
  * "pgripple uninstall": shows what would go, asks, removes it.
  */
 #include <inttypes.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "cli/commands.h"
@@ -94,32 +92,6 @@ show(struct command *command, const char *schema, struct pgripple_error *err)
 	return result;
 }
 
-/* On a terminal a person says yes; elsewhere --yes does. */
-static enum exit_status
-ask(const struct options *options)
-{
-	char answer[16];
-	struct pgripple_error err;
-
-	if (options_has(options, OPTION_YES))
-		return EXIT_STATUS_OK;
-	if (isatty(STDIN_FILENO) != 1) {
-		(void)pgripple_error_set(&err, PGRIPPLE_ERROR_CONFIG,
-		    "nothing removed: there is nobody to ask");
-		pgripple_error_hint(&err, "Give --yes.");
-		return output_usage_error(&err);
-	}
-	(void)printf("Type yes to go on: ");
-	(void)fflush(stdout);
-	if (fgets(answer, sizeof(answer), stdin) != NULL) {
-		answer[strcspn(answer, "\n")] = '\0';
-		if (strcmp(answer, "yes") == 0)
-			return EXIT_STATUS_OK;
-	}
-	(void)printf("nothing removed\n");
-	return EXIT_STATUS_PROBLEM;
-}
-
 static void
 say_waiting(void *context, const struct install_step *step,
     const struct pgripple_error *err)
@@ -158,18 +130,6 @@ remove_objects(
 }
 
 static enum exit_status
-fail(const struct command *command, const struct pgripple_error *err)
-{
-	enum exit_status status = output_error(err);
-
-	/* The server is there, and refused. */
-	if (status == EXIT_STATUS_UNREACHABLE &&
-	    command_sqlstate(command)[0] != '\0')
-		return EXIT_STATUS_PROBLEM;
-	return status;
-}
-
-static enum exit_status
 uninstall(
     struct command *command, const char *schema, const struct options *options)
 {
@@ -178,7 +138,7 @@ uninstall(
 	bool installed;
 
 	if (is_installed(command, schema, &installed, &err) != 0)
-		return fail(command, &err);
+		return setup_refused(command, &err);
 	if (!installed) {
 		(void)printf("nothing to remove: schema \"%s\" is not "
 			     "installed\n",
@@ -186,12 +146,12 @@ uninstall(
 		return EXIT_STATUS_OK;
 	}
 	if (show(command, schema, &err) != 0)
-		return fail(command, &err);
-	status = ask(options);
+		return setup_refused(command, &err);
+	status = setup_confirm(options, "removed");
 	if (status != EXIT_STATUS_OK)
 		return status;
 	if (remove_objects(command, schema, &err) != 0)
-		return fail(command, &err);
+		return setup_refused(command, &err);
 	(void)printf("removed\n");
 	return EXIT_STATUS_OK;
 }
