@@ -179,8 +179,9 @@ show_log() {
     sed -n "$1,\$p" "$work/pgripple.log" | grep -F ' change.applied ' |
         grep -vF ' op=ping ' | sed -E "
             s/^[^ ]+ ([^ ]+) +INFO +/  log    \1 /
-            s/\\{\"model\":\"[^\"]*\",\"path\":\"([^\"]*)\",\"rows\":([0-9]+)\\}(,?)/\1 (\2)\3 /g
-            s/ models=\\[([^]]*) \\]/\n           models: \1/
+            s/\\{\"model\":\"[^\"]*\",\"path\":\"([^\"]*)\",\"rows\":([0-9]+)\\},?/\n             \1 (\2)/g
+            s/\\{\"model\":\"[^\"]*\",\"path\":\"([^\"]*)\",\"relation\":\"([^\"]*)\",\"rows\":([0-9]+)\\},?/\n             \1 (\3), by \2/g
+            s/ models=\\[([^]]*)\\]/\n           models:\1/
             s/ (keys=)/\n           \1/" || true
 }
 

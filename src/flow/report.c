@@ -184,6 +184,9 @@ add_paths(struct line *line, const struct pgripple_path *path)
 		json_write_member(&line->paths, "model", path->model->name);
 		json_write_key(&line->paths, "path");
 		json_write_string(&line->paths, text.bytes, text.n);
+		if (path->relation != NULL)
+			json_write_member(
+			    &line->paths, "relation", path->relation->name);
 		json_write_member_int(
 		    &line->paths, "rows", (int64_t)touched_rows(line, path));
 		if (path->whole) {

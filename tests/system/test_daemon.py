@@ -34,7 +34,8 @@ def test_says_what_a_change_led_to(tournament, config, cache, make_daemon):
     assert line["xid"] == int(xid)
     assert line["models"] == [
         {"model": "team", "path": "team", "rows": 1},
-        {"model": "tournament", "path": "team>tournament", "rows": 1}]
+        {"model": "tournament", "path": "team>tournament",
+         "relation": "team.tournament_id -> tournament.id", "rows": 1}]
     assert line["keys"] == 2
     assert line["first_keys"] == ["team:1", "tournament:1"]
     tournament.execute(
