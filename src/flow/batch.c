@@ -31,6 +31,8 @@
 /* A pause after a failure starts at this length. */
 #define FIRST_PAUSE_MS 50
 #define STABLE_MS 5000
+/* Before a mark that had to stay is fetched again. */
+#define KEPT_PAUSE_MS 100
 
 struct batch_ping {
 	const char *key;
@@ -65,6 +67,8 @@ struct batch {
 	struct pgripple_plan plan;
 	struct pgripple_operation *unlinks; /* the plan's, and the pings' */
 	size_t n_unlinks;
+	bool has_marks; /* changes that stand for others */
+	size_t n_kept; /* marks that must stay */
 	size_t lookup; /* of this round, under way */
 	uint64_t session_number; /* of the session that fetched it */
 	int64_t fetched_wall_us;
@@ -95,6 +99,8 @@ forget(struct batch *batch)
 	batch->unlinks = NULL;
 	batch->n_ids = batch->n_rejections = batch->n_changes = 0;
 	batch->n_pings = batch->n_unlinks = 0;
+	batch->n_kept = 0;
+	batch->has_marks = false;
 	batch->plan = (struct pgripple_plan){0};
 }
 
@@ -154,6 +160,22 @@ warn_of_change(
 	    log_string("reason", reason));
 }
 
+/* Changes that the trigger wrote once instead of many. */
+static bool
+is_mark(const struct pgripple_change *change)
+{
+	static const char *const reasons[] = {
+	    "outbox limit",
+	    "disabled",
+	    "enabled",
+	};
+
+	for (size_t i = 0; change->whole && i < N_ELEMENTS(reasons); i++)
+		if (strcmp(change->whole_reason, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 take_change(struct batch *batch, const struct outbox_row *row,
     struct pgripple_change *change, struct pgripple_error *err)
@@ -171,6 +193,7 @@ take_change(struct batch *batch, const struct outbox_row *row,
 		warn_of_change(change, "change.drift",
 		    "the table's columns are not those of the install");
 	batch->n_changes++;
+	batch->has_marks |= is_mark(change);
 	return pgripple_walk_add(batch->walk, change, err);
 }
 
@@ -254,7 +277,8 @@ resolve(struct batch *batch)
 
 	switch (pgripple_walk_step(batch->walk, &err)) {
 	case PGRIPPLE_WALK_DONE:
-		batch_step(batch, BATCH_ON_RESOLVED);
+		batch_step(batch,
+		    batch->has_marks ? BATCH_ON_MARKED : BATCH_ON_RESOLVED);
 		break;
 	case PGRIPPLE_WALK_LOOKUPS:
 		batch->lookup = 0;
@@ -349,6 +373,47 @@ look_up(struct batch *batch)
 		fail(batch, &err);
 }
 
+/* Marks. */
+
+static bool
+is_among(int64_t id, const int64_t *ids, size_t n_ids)
+{
+	for (size_t i = 0; i < n_ids; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Marks that must stay are applied all the same, and again later. */
+static void
+on_claimed(void *context, enum session_outcome outcome, const int64_t *kept,
+    size_t n_kept, const struct pgripple_error *err)
+{
+	struct batch *batch = context;
+	size_t n = 0;
+
+	if (outcome != SESSION_DONE) {
+		fail(batch, err);
+		return;
+	}
+	for (size_t i = 0; i < batch->n_ids; i++)
+		if (!is_among(batch->ids[i], kept, n_kept))
+			batch->ids[n++] = batch->ids[i];
+	batch->n_kept = batch->n_ids - n;
+	batch->n_ids = n;
+	batch_step(batch, BATCH_ON_CLAIMED);
+}
+
+static void
+claim(struct batch *batch)
+{
+	struct pgripple_error err;
+
+	if (outbox_claim(batch->peers.work, batch->settings->postgres.schema,
+		batch->ids, batch->n_ids, on_claimed, batch, &err) < 0)
+		fail(batch, &err);
+}
+
 /* Applying. */
 
 static void
@@ -411,7 +476,8 @@ on_acknowledged(void *context, enum session_outcome outcome,
 	struct batch *batch = context;
 
 	if (outcome == SESSION_DONE)
-		batch_step(batch, BATCH_ON_ACKNOWLEDGED);
+		batch_step(batch,
+		    batch->n_kept > 0 ? BATCH_ON_KEPT : BATCH_ON_ACKNOWLEDGED);
 	else
 		fail(batch, err);
 }
@@ -498,11 +564,14 @@ check_session(const struct batch *batch, struct pgripple_error *err)
 	    "the connection that fetched the batch was lost");
 }
 
-/* Of all changes, though not every one made a task. */
+/* Of all changes, though not every one made a task; a mark hides transactions
+ * that nobody knows. */
 static void
 span_transactions(
     const struct batch *batch, struct outbox_acknowledgement *acknowledgement)
 {
+	if (batch->has_marks)
+		return;
 	acknowledgement->from_xid = UINT64_MAX >> 1;
 	for (size_t i = 0; i < batch->n_changes; i++) {
 		uint64_t xid = batch->changes[i].xid;
@@ -549,20 +618,24 @@ finish(struct batch *batch)
 	forget(batch);
 	if (has_tasks)
 		batch->listener.on_tasks(batch->listener.context);
-	batch->listener.on_end(batch->listener.context);
 }
 
 static void
-drop(struct batch *batch)
+pause_for_ms(struct batch *batch, int64_t pause_ms)
 {
-	int64_t pause_ms = backoff_fail(&batch->backoff);
 	struct timeval pause = {
 	    .tv_sec = pause_ms / 1000,
 	    .tv_usec = pause_ms % 1000 * 1000,
 	};
 
-	forget(batch);
 	(void)event_add(batch->pause, &pause); /* the timer exists already */
+}
+
+static void
+drop(struct batch *batch)
+{
+	forget(batch);
+	pause_for_ms(batch, backoff_fail(&batch->backoff));
 }
 
 /* The machine. */
@@ -600,6 +673,9 @@ batch_step(struct batch *batch, enum batch_event event)
 	case BATCH_LOOK_UP:
 		look_up(batch);
 		break;
+	case BATCH_CLAIM:
+		claim(batch);
+		break;
 	case BATCH_APPLY:
 		apply(batch);
 		break;
@@ -608,6 +684,11 @@ batch_step(struct batch *batch, enum batch_event event)
 		break;
 	case BATCH_FINISH:
 		finish(batch);
+		batch->listener.on_end(batch->listener.context);
+		break;
+	case BATCH_FINISH_AND_PAUSE:
+		finish(batch);
+		pause_for_ms(batch, KEPT_PAUSE_MS);
 		break;
 	case BATCH_DROP:
 		drop(batch);

@@ -2,6 +2,7 @@
  * The low-water mark.
  *
  *	newest id (S) -> holders (H) -> wait until none of H is left -> smallest
+ *	-> tell the database, which bounds the outbox by it
  *
  * A row above the mark and not visible yet belongs to a writer who holds the
  * lock, or has not drawn its id yet.  One who drew an id up to S did so before
@@ -27,6 +28,7 @@ enum low_water_phase {
 	PHASE_HOLDERS,
 	PHASE_WAIT,
 	PHASE_SMALLEST,
+	PHASE_TELL,
 };
 
 struct low_water {
@@ -81,6 +83,7 @@ low_water_reset(struct low_water *low_water)
 	low_water->mark = 0;
 	low_water->phase = PHASE_NEWEST;
 	low_water->is_stale = true;
+	low_water->has_reason = true;
 }
 
 void
@@ -97,6 +100,7 @@ low_water_is_due(const struct low_water *low_water)
 	return (low_water->has_reason || is_under_way) &&
 	       (low_water->phase == PHASE_HOLDERS ||
 		   low_water->phase == PHASE_SMALLEST ||
+		   low_water->phase == PHASE_TELL ||
 		   clock_monotonic_us() - low_water->stepped_us >= PAUSE_US);
 }
 
@@ -146,6 +150,12 @@ print_step(struct request *request, const struct low_water *low_water)
 		    " ORDER BY id LIMIT 1), %" PRId64 ")",
 		    low_water->mark, low_water->newest);
 		break;
+	case PHASE_TELL:
+		buf_add_string(sql, "SELECT ");
+		quote_identifier(sql, low_water->schema);
+		buf_printf(
+		    sql, ".measure_outbox(%" PRId64 ")", low_water->mark);
+		break;
 	}
 }
 
@@ -182,7 +192,7 @@ take_smallest(struct low_water *low_water, const struct rows *rows)
 		smallest = low_water->newest;
 	if (smallest > low_water->mark)
 		low_water->mark = smallest;
-	low_water->phase = PHASE_NEWEST;
+	low_water->phase = PHASE_TELL;
 }
 
 static void
@@ -201,6 +211,9 @@ take(struct low_water *low_water, const struct rows *rows)
 		break;
 	case PHASE_SMALLEST:
 		take_smallest(low_water, rows);
+		break;
+	case PHASE_TELL:
+		low_water->phase = PHASE_NEWEST;
 		break;
 	}
 }

@@ -8,6 +8,7 @@
 #include "postgres/outbox.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "postgres/quote.h"
@@ -15,6 +16,11 @@
 
 struct fetch {
 	outbox_fetch_cb done;
+	void *context;
+};
+
+struct claim {
+	outbox_claim_cb done;
 	void *context;
 };
 
@@ -190,23 +196,41 @@ add_rejected(struct request *request, const char *schema,
 	    acknowledgement->max_rejected);
 }
 
+/* NULL: any transaction. */
+static void
+print_xid(char *text, size_t size, uint64_t xid)
+{
+	if (xid == 0)
+		(void)snprintf(text, size, "NULL");
+	else
+		(void)snprintf(text, size, "'%" PRIu64 "'", xid);
+}
+
 /* One that waits already stands for the new one too, whose transactions it
- * takes over. */
+ * takes over; least() and greatest() would pass over a NULL. */
 static void
 add_tasks(struct request *request, const char *schema,
     const struct outbox_acknowledgement *acknowledgement)
 {
+	char from_xid[32];
+	char to_xid[32];
+
+	print_xid(from_xid, sizeof(from_xid), acknowledgement->from_xid);
+	print_xid(to_xid, sizeof(to_xid), acknowledgement->to_xid);
 	add_strings(request, acknowledgement->tasks, acknowledgement->n_tasks);
 	add_part(request,
 	    ", added AS (INSERT INTO %s.task AS t "
 	    "(operation, from_xid, to_xid) "
-	    "SELECT wanted::json, '%" PRIu64 "', '%" PRIu64 "' "
+	    "SELECT wanted::json, %s::xid8, %s::xid8 "
 	    "FROM (SELECT DISTINCT unnest($%d::text[])) AS w (wanted) "
 	    "ON CONFLICT (md5(operation::text)) WHERE started IS NULL "
-	    "DO UPDATE SET from_xid = least(t.from_xid, excluded.from_xid), "
-	    "to_xid = greatest(t.to_xid, excluded.to_xid))",
-	    schema, acknowledgement->from_xid, acknowledgement->to_xid,
-	    request->n_values);
+	    "DO UPDATE SET from_xid = CASE WHEN t.from_xid IS NOT NULL "
+	    "AND excluded.from_xid IS NOT NULL "
+	    "THEN least(t.from_xid, excluded.from_xid) END, "
+	    "to_xid = CASE WHEN t.to_xid IS NOT NULL "
+	    "AND excluded.to_xid IS NOT NULL "
+	    "THEN greatest(t.to_xid, excluded.to_xid) END)",
+	    schema, from_xid, to_xid, request->n_values);
 }
 
 /* What nobody reads is not computed: so the pongs are counted.  A full queue
@@ -277,4 +301,54 @@ outbox_acknowledge(struct session *session, const char *schema,
 	if (failed)
 		free(acknowledge);
 	return failed;
+}
+
+/* ---- marks ---- */
+
+static void
+on_claimed(void *context, const struct session_answer *answer)
+{
+	struct claim claim = *(struct claim *)context;
+	size_t n = rows_count(&answer->rows);
+	int64_t *ids = calloc(n + 1, sizeof(*ids));
+	struct pgripple_error err;
+
+	free(context);
+	if (ids == NULL) {
+		(void)pgripple_error_nomem(&err);
+		claim.done(claim.context, SESSION_FAILED, NULL, 0, &err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		ids[i] = rows_int(&answer->rows, i, 0);
+	claim.done(claim.context, answer->outcome, ids, n, answer->err);
+	free(ids);
+}
+
+int
+outbox_claim(struct session *session, const char *schema, const int64_t *ids,
+    size_t n_ids, outbox_claim_cb done, void *context,
+    struct pgripple_error *err)
+{
+	struct request request = {0};
+	struct claim *claim = malloc(sizeof(*claim));
+	struct buf *array = request_value(&request);
+
+	if (claim == NULL)
+		return pgripple_error_nomem(err);
+	*claim = (struct claim){done, context};
+	buf_add_string(&request.sql, "SELECT id FROM unnest(");
+	quote_identifier(&request.sql, schema);
+	buf_add_string(
+	    &request.sql, ".claim_marks($1::bigint[])) AS kept (id)");
+	array_open(array);
+	for (size_t i = 0; i < n_ids; i++)
+		array_add_int(array, ids[i]);
+	array_close(array);
+	if (request_submit(&request, session, false, on_claimed, claim, err) !=
+	    0) {
+		free(claim);
+		return -1;
+	}
+	return 0;
 }

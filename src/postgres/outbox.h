@@ -53,7 +53,8 @@ struct outbox_acknowledgement {
 	 * added again. */
 	const char *const *tasks;
 	size_t n_tasks;
-	/* Of the changes that made them: the span of their transactions. */
+	/* Of the changes that made them: the span of their transactions; 0 if
+	 * any transaction may be behind them. */
 	uint64_t from_xid;
 	uint64_t to_xid;
 	/* Keys of pings, told on the channel with "_pong". */
@@ -71,6 +72,18 @@ typedef void (*outbox_acknowledge_cb)(void *context,
 int outbox_acknowledge(struct session *session, const char *schema,
     const struct outbox_acknowledgement *acknowledgement,
     outbox_acknowledge_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+
+/* The marks that must stay for now, lent for the callback. */
+typedef void (*outbox_claim_cb)(void *context, enum session_outcome outcome,
+    const int64_t *ids, size_t n_ids, const struct pgripple_error *err);
+
+/* Of changes that stand for others (past the limit of the outbox, or while
+ * capture was switched off): tells those which a transaction still hides
+ * behind, and keeps others from hiding.  To be called before they are applied;
+ * what is told must not be acknowledged.  -1: not accepted. */
+int outbox_claim(struct session *session, const char *schema,
+    const int64_t *ids, size_t n_ids, outbox_claim_cb done, void *context,
     struct pgripple_error *err) MUST_CHECK;
 
 #endif

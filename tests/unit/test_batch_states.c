@@ -59,7 +59,25 @@ Test(batch_states, acknowledges_only_what_was_applied)
 			if (seen.action == BATCH_FINISH)
 				cr_assert(state == BATCH_ACKNOWLEDGING &&
 					  event == BATCH_ON_ACKNOWLEDGED);
+			if (seen.action == BATCH_FINISH_AND_PAUSE)
+				cr_assert(state == BATCH_ACKNOWLEDGING &&
+					  event == BATCH_ON_KEPT);
 		}
+}
+
+Test(batch_states, claims_marks_before_it_applies_them)
+{
+	static const struct expectation steps[] = {
+	    {BATCH_ON_START, {BATCH_FETCHING, BATCH_FETCH}},
+	    {BATCH_ON_FETCHED, {BATCH_RESOLVING, BATCH_RESOLVE}},
+	    {BATCH_ON_MARKED, {BATCH_CLAIMING, BATCH_CLAIM}},
+	    {BATCH_ON_CLAIMED, {BATCH_APPLYING, BATCH_APPLY}},
+	    {BATCH_ON_APPLIED, {BATCH_ACKNOWLEDGING, BATCH_ACKNOWLEDGE}},
+	    {BATCH_ON_KEPT, {BATCH_PAUSING, BATCH_FINISH_AND_PAUSE}},
+	    {BATCH_ON_TIMER, {BATCH_IDLE, BATCH_REST}},
+	};
+
+	follow(steps, N_ELEMENTS(steps));
 }
 
 Test(batch_states, drops_the_batch_on_failure_in_every_step)
@@ -97,7 +115,7 @@ Test(batch_states, stays_where_it_is_on_what_cannot_happen)
 			else
 				n_possible++;
 		}
-	cr_assert_eq(n_possible, 12);
+	cr_assert_eq(n_possible, 16);
 }
 
 Test(batch_states, names_every_state_and_event)
