@@ -160,9 +160,7 @@ def test_no_row_waits_for_the_sweep(tournament, config, redis_server,
         server.conninfo(host="127.0.0.1", port=proxy.port,
                         sslmode="disable"),
         redis_server.url, TEAM_GRAPH, {**NO_SWEEP, "log": {"level": "info"}})
-    direct = make_config(server.conninfo(), redis_server.url, TEAM_GRAPH,
-                         NO_SWEEP)
-    install(direct)
+    install(slow)
     make_daemon(slow)
     stop_s = time.monotonic() + 25
     rounds = [0, 0]

@@ -98,6 +98,7 @@ def test_one_behind_a_dead_network_is_replaced(
         server.conninfo(host="127.0.0.1", port=proxy.port, sslmode="disable"),
         redis_server.url, TEAM_GRAPH, QUICK)
     install(near)
+    install(far)
     active = make_daemon(far)
     standby = make_daemon(near, wait=False)
     standby.wait_for_event("daemon.standby")
