@@ -163,7 +163,20 @@ CREATE TABLE IF NOT EXISTS pgripple.watch_list (
     bulk_rows integer NOT NULL,
     watched_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE pgripple.watch_list
+    ADD COLUMN IF NOT EXISTS gap text,
+    ADD COLUMN IF NOT EXISTS members oid[],
+    ADD COLUMN IF NOT EXISTS triggers text,
+    ADD COLUMN IF NOT EXISTS shape text;
 COMMENT ON TABLE pgripple.watch_list IS 'the watched tables';
+COMMENT ON COLUMN pgripple.watch_list.gap IS
+    'why changes were not seen at the last look, NULL if they were';
+COMMENT ON COLUMN pgripple.watch_list.members IS
+    'the table and all its partitions or children, at the last look';
+COMMENT ON COLUMN pgripple.watch_list.triggers IS
+    'a hash of the versions of their triggers, at the last look';
+COMMENT ON COLUMN pgripple.watch_list.shape IS
+    'a hash of the columns and of the files, at the last look';
 COMMENT ON COLUMN pgripple.watch_list.table_name IS
     'the name under which changes are written, even if the table is renamed';
 COMMENT ON COLUMN pgripple.watch_list.columns IS
@@ -1410,28 +1423,211 @@ COMMENT ON FUNCTION pgripple.capture_body(
     oid, text, text[], text[], integer) IS
     'the body of a table''s capture function';
 
+-- Row-level capture, for tables of which statement-level triggers do not see
+-- all: one change for each row, with the statement made for one row, whose
+-- transition tables are the row itself.
+--
+-- OLD and NEW are picked apart by name, for the same name is another place in
+-- another partition. To EXECUTE they are $1 and $2.
+CREATE OR REPLACE FUNCTION pgripple.capture_row_sql(
+    relid oid, table_name text, operation text, columns text[], ignore text[],
+    is_static boolean, is_drift boolean)
+RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+    SELECT 'WITH pgripple_old AS (SELECT '
+        || CASE WHEN NOT $6 THEN '($1).*'
+                WHEN $3 = 'insert' THEN '1'
+                ELSE string_agg(format('OLD.%1$I AS %1$I', f.name), ', ')
+           END || E'),\npgripple_new AS (SELECT '
+        || CASE WHEN NOT $6 THEN '($2).*'
+                WHEN $3 = 'delete' THEN '1'
+                ELSE string_agg(format('NEW.%1$I AS %1$I', f.name), ', ')
+           END || E')\n'
+        || pgripple.capture_sql($1, $2, $3, $4, $5, false, $7)
+    FROM pgripple.column_facts($1) AS f
+$$;
+COMMENT ON FUNCTION pgripple.capture_row_sql(
+    oid, text, text, text[], text[], boolean, boolean) IS
+    'the INSERT that turns OLD and NEW of a row-level trigger into a change';
+
+-- The columns of a table as one number, in no order: SQL like fingerprint_sql().
+CREATE OR REPLACE FUNCTION pgripple.row_fingerprint_sql(table_sql text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('(SELECT hash_array_extended(array_agg(h ORDER BY h), 0) '
+                  'FROM unnest(%s) AS h)', pgripple.fingerprint_sql(table_sql))
+$$;
+COMMENT ON FUNCTION pgripple.row_fingerprint_sql(text) IS
+    'SQL for a hash of the columns that a table has now, in no order';
+
+-- Those of a table and its members that have all of its columns: the static
+-- statements fit them. A child may have more columns; they do not count.
+CREATE OR REPLACE FUNCTION pgripple.row_fingerprints(relid oid)
+RETURNS bigint[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    found bigint[];
+BEGIN
+    EXECUTE format('SELECT array_agg(DISTINCT %s) FROM unnest($2) AS m (oid) '
+                   'WHERE %s @> $1', pgripple.row_fingerprint_sql('m.oid'),
+                   pgripple.fingerprint_sql('m.oid'))
+        INTO found
+        USING pgripple.fingerprint(relid), pgripple.members_of(relid);
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION pgripple.row_fingerprints(oid) IS
+    'hashes of the columns of a table and of its members';
+
+-- Whether the columns of a watched table are others than at install; only a
+-- partition or child whose own columns do not fit asks this.
+CREATE OR REPLACE FUNCTION pgripple.is_drifted(
+    table_name text, fingerprint bigint[])
+RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+    SELECT coalesce((SELECT pgripple.fingerprint(w.relid) <> $2
+                     FROM pgripple.watch_list AS w
+                     WHERE w.table_name = $1), true)
+$$;
+COMMENT ON FUNCTION pgripple.is_drifted(text, bigint[]) IS
+    'whether the columns of a watched table are others than at install';
+
+-- The body of a capture function for row-level triggers; see capture_body().
+CREATE OR REPLACE FUNCTION pgripple.capture_row_body(
+    relid oid, table_name text, columns text[], ignore text[])
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    statements text := (
+        SELECT string_agg(format($statement$
+    ELSIF TG_OP = %L THEN
+%s;
+$statement$, upper(operation), pgripple.capture_row_sql(
+                relid, table_name, operation, columns, ignore, true, false)),
+            '' ORDER BY place)
+        FROM unnest(ARRAY['update', 'insert', 'delete'])
+            WITH ORDINALITY AS o (operation, place));
+BEGIN
+    RETURN format($body$
+-- Made by pgripple.watch(), which replaces it: do not edit.
+-- Row by row.
+#variable_conflict use_column
+DECLARE
+    n_written bigint;
+    statement text;
+BEGIN
+    IF NOT pgripple.capturing() OR pgripple.mark_instead(%1$L) THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        PERFORM pgripple.write_whole(%1$L, 'truncate', 'truncate', NULL);
+        RETURN NULL;
+    ELSIF current_setting('transaction_isolation') <> 'read committed'
+            AND NOT pgripple.snapshot_is_current(TG_RELID) THEN
+        PERFORM pgripple.write_whole(%1$L, lower(TG_OP), 'old snapshot', 1);
+        RETURN NULL;
+    END IF;
+
+    IF %4$s <> ALL (%5$L::bigint[]) THEN
+        statement := pgripple.capture_row_sql(
+            TG_RELID, %1$L, lower(TG_OP), %2$L, %3$L, false,
+            pgripple.is_drifted(%1$L, %6$L));
+        IF TG_OP = 'INSERT' THEN
+            EXECUTE statement USING NEW, NEW;
+        ELSIF TG_OP = 'DELETE' THEN
+            EXECUTE statement USING OLD, OLD;
+        ELSE
+            EXECUTE statement USING OLD, NEW;
+        END IF;
+%7$s
+    END IF;
+
+    GET DIAGNOSTICS n_written = ROW_COUNT;
+    IF n_written > 0 AND pgripple.ring() IS NULL THEN
+    END IF;
+    RETURN NULL;
+END
+$body$, table_name, columns, ignore,
+        pgripple.row_fingerprint_sql('TG_RELID'),
+        pgripple.row_fingerprints(relid), pgripple.fingerprint(relid),
+        statements);
+END
+$$;
+COMMENT ON FUNCTION pgripple.capture_row_body(oid, text, text[], text[]) IS
+    'the body of a capture function for row-level triggers';
+
+-- The body that a table's capture function should have.
+CREATE OR REPLACE FUNCTION pgripple.wanted_body(w pgripple.watch_list)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pgripple.needs_rows(w.relid) THEN
+        RETURN pgripple.capture_row_body(w.relid, w.table_name, w.columns,
+                                         w.ignore);
+    END IF;
+    RETURN pgripple.capture_body(w.relid, w.table_name, w.columns, w.ignore,
+                                 w.bulk_rows);
+END
+$$;
+COMMENT ON FUNCTION pgripple.wanted_body(pgripple.watch_list) IS
+    'the body that a table''s capture function should have';
+
+-- Whether only row-level triggers see all changes of a table. Statement-level
+-- ones do not fire for a statement that names a partition or a child, nor for
+-- rows that a subscription applies.
+CREATE OR REPLACE FUNCTION pgripple.needs_rows(relid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.relkind = 'p' OR c.relispartition
+        OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
+        OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+        OR EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
+    FROM pg_class AS c WHERE c.oid = $1
+$$;
+COMMENT ON FUNCTION pgripple.needs_rows(oid) IS
+    'whether only row-level triggers see all changes of a table';
+
+-- A table and all its partitions or children, with theirs.
+CREATE OR REPLACE FUNCTION pgripple.members_of(relid oid) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE member AS (
+        SELECT $1 AS oid
+        UNION
+        SELECT i.inhrelid FROM member AS m
+        JOIN pg_inherits AS i ON i.inhparent = m.oid)
+    SELECT array_agg(m.oid ORDER BY m.oid <> $1, m.oid) FROM member AS m
+$$;
+COMMENT ON FUNCTION pgripple.members_of(oid) IS
+    'a table and all its partitions or children';
+
 -- The triggers of a watched table. type is what pg_trigger.tgtype says of an
--- AFTER trigger FOR EACH STATEMENT: 4 insert, 8 delete, 16 update, 32 truncate.
+-- AFTER trigger: 1 for each row, 4 insert, 8 delete, 16 update, 32 truncate.
 -- The names of the transition tables are such that no other table has them.
-CREATE OR REPLACE FUNCTION pgripple.wanted_triggers()
+DROP FUNCTION IF EXISTS pgripple.trigger_states(oid, oid);
+DROP FUNCTION IF EXISTS pgripple.wanted_triggers();
+CREATE OR REPLACE FUNCTION pgripple.wanted_triggers(is_rows boolean)
 RETURNS TABLE (name text, event text, type integer, old_table text,
                new_table text)
 LANGUAGE sql IMMUTABLE AS $$
-    VALUES ('pgripple_insert', 'INSERT', 4, NULL, 'pgripple_new'),
-           ('pgripple_update', 'UPDATE', 16, 'pgripple_old', 'pgripple_new'),
-           ('pgripple_delete', 'DELETE', 8, 'pgripple_old', NULL),
-           ('pgripple_truncate', 'TRUNCATE', 32, NULL, NULL)
+    SELECT t.name, t.event, t.type, t.old_table, t.new_table
+    FROM (VALUES
+        (1, false, 'pgripple_insert', 'INSERT', 4, NULL, 'pgripple_new'),
+        (2, false, 'pgripple_update', 'UPDATE', 16, 'pgripple_old',
+            'pgripple_new'),
+        (3, false, 'pgripple_delete', 'DELETE', 8, 'pgripple_old', NULL),
+        (4, true, 'pgripple_row', 'INSERT OR UPDATE OR DELETE', 29, NULL, NULL),
+        (5, NULL, 'pgripple_truncate', 'TRUNCATE', 32, NULL, NULL))
+        AS t (place, is_rows, name, event, type, old_table, new_table)
+    WHERE coalesce(t.is_rows, $1) = $1 ORDER BY t.place
 $$;
-COMMENT ON FUNCTION pgripple.wanted_triggers() IS
-    'the triggers of a watched table';
+COMMENT ON FUNCTION pgripple.wanted_triggers(boolean) IS
+    'the triggers of a watched table: row-level or statement-level';
 
--- What is wrong with a table's triggers: missing, disabled, or another thing
--- of the same name. wrong is NULL for a good one.
-CREATE OR REPLACE FUNCTION pgripple.trigger_states(relid oid, capture oid)
-RETURNS TABLE (name text, event text, old_table text, new_table text,
-               wrong text)
+-- What is wrong with the triggers of a table and its members: missing,
+-- disabled, or another thing of the same name. wrong is NULL for a good one.
+CREATE OR REPLACE FUNCTION pgripple.trigger_states(
+    members oid[], capture oid, is_rows boolean)
+RETURNS TABLE (member oid, name text, event text, old_table text,
+               new_table text, wrong text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT w.name, w.event, w.old_table, w.new_table,
+    SELECT m.oid, w.name, w.event, w.old_table, w.new_table,
            CASE
                WHEN t.oid IS NULL THEN 'missing'
                WHEN t.tgfoid IS DISTINCT FROM $2 OR t.tgtype <> w.type
@@ -1443,42 +1639,203 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                WHEN t.tgenabled = 'D' THEN 'disabled'
                WHEN t.tgenabled <> 'A' THEN 'not ENABLE ALWAYS'
            END
-    FROM pgripple.wanted_triggers() AS w
-    LEFT JOIN pg_trigger AS t ON t.tgrelid = $1 AND t.tgname = w.name
+    FROM unnest($1) WITH ORDINALITY AS m (oid, place)
+    CROSS JOIN pgripple.wanted_triggers($3)
+        WITH ORDINALITY AS w (name, event, type, old_table, new_table, place)
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = m.oid AND t.tgname = w.name
+    ORDER BY m.place, w.place
 $$;
-COMMENT ON FUNCTION pgripple.trigger_states(oid, oid) IS
-    'what is wrong with each trigger of a table';
+COMMENT ON FUNCTION pgripple.trigger_states(oid[], oid, boolean) IS
+    'what is wrong with each trigger of a table and its members';
 
--- Why statement-level triggers cannot capture every change of this relation;
--- NULL if they can.
+-- Why no trigger can capture every change of this relation; NULL if triggers
+-- can.
 CREATE OR REPLACE FUNCTION pgripple.unsuitable(relid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
-        WHEN c.relkind = 'p' THEN 'it is a partitioned table'
         WHEN c.relkind = 'v' THEN 'it is a view, not an ordinary table'
         WHEN c.relkind = 'm'
             THEN 'it is a materialized view, not an ordinary table'
         WHEN c.relkind = 'f' THEN 'it is a foreign table, not an ordinary table'
-        WHEN c.relkind <> 'r' THEN 'it is not an ordinary table'
+        WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not an ordinary table'
         WHEN c.relpersistence = 't' THEN 'it is a temporary table'
-        WHEN c.relispartition THEN 'it is a partition of another table'
         WHEN c.relnamespace IN (
                 'pg_catalog'::regnamespace, 'information_schema'::regnamespace)
             THEN 'it is a table of the system'
         WHEN c.relnamespace = (SELECT s.relnamespace FROM pg_class AS s
                                WHERE s.oid = 'pgripple.outbox'::regclass)
             THEN 'it is one of pgripple''s own tables'
-        WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
-            THEN 'other tables inherit from it'
-        WHEN EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-            THEN 'it inherits from another table'
-        WHEN EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
-            THEN 'a subscription writes to it'
     END
     FROM pg_class AS c WHERE c.oid = $1
 $$;
 COMMENT ON FUNCTION pgripple.unsuitable(oid) IS
     'why a relation cannot be watched, NULL if it can';
+
+
+-- ---------------------------------------------------------------------------
+-- Coverage
+-- ---------------------------------------------------------------------------
+--
+-- A gap is anything through which a change of a watched table could go unseen.
+-- What differs without that, such as columns after a migration, is drift: see
+-- problem_of().
+
+-- The gap of a watched table, in words; NULL if there is none. A table that no
+-- longer needs row-level triggers, but has them, is covered.
+CREATE OR REPLACE FUNCTION pgripple.gap_of(
+    w pgripple.watch_list, members oid[])
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    capture oid;
+    is_rows boolean;
+    gap text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = w.relid) THEN
+        RETURN 'table is gone';
+    END IF;
+    gap := pgripple.unsuitable(w.relid);
+    IF gap IS NOT NULL THEN
+        RETURN format('table cannot be watched any more: %s', gap);
+    END IF;
+    capture := (
+        SELECT p.oid FROM pg_proc AS p
+        WHERE p.proname = pgripple.capture_name(w.table_name)
+            AND p.pronargs = 0
+            AND p.pronamespace = (SELECT c.relnamespace FROM pg_class AS c
+                                  WHERE c.oid = 'pgripple.outbox'::regclass));
+    IF capture IS NULL THEN
+        RETURN 'capture function is missing';
+    END IF;
+    is_rows := pgripple.needs_rows(w.relid) OR EXISTS (
+        SELECT FROM pg_trigger AS t
+        WHERE t.tgrelid = w.relid AND t.tgname = 'pgripple_row');
+    SELECT CASE WHEN c.relkind = 'f'
+                THEN format('"%s" is a foreign table', c.oid::regclass)
+                ELSE format('trigger "%s"%s is %s', s.name,
+                            CASE WHEN s.member <> w.relid
+                                 THEN format(' on "%s"', c.oid::regclass) END,
+                            s.wrong) END
+        INTO gap
+        FROM pgripple.trigger_states(members, capture, is_rows) AS s
+        JOIN pg_class AS c ON c.oid = s.member
+        WHERE s.wrong IS NOT NULL OR c.relkind = 'f' LIMIT 1;
+    RETURN gap;
+END
+$$;
+COMMENT ON FUNCTION pgripple.gap_of(pgripple.watch_list, oid[]) IS
+    'why changes of a watched table are not seen, NULL if they are';
+
+-- Looks at a watched table and returns its row of the list as it should be
+-- now.
+--
+-- The versions of triggers and of memberships (xmin) show what came and went
+-- again between two looks: a trigger that was disabled for a second. Columns
+-- and files show what a migration did to the values, which fires no trigger.
+CREATE OR REPLACE FUNCTION pgripple.look_at(w pgripple.watch_list)
+RETURNS pgripple.watch_list LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found pgripple.watch_list := w;
+BEGIN
+    found.members := pgripple.members_of(w.relid);
+    found.gap := CASE WHEN pgripple.is_enabled()
+                      THEN pgripple.gap_of(w, found.members)
+                      ELSE 'capture is disabled' END;
+    found.triggers := (
+        SELECT md5(string_agg(v.version, ',' ORDER BY v.version)) FROM (
+            SELECT concat_ws(' ', t.oid, t.xmin) AS version
+            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = ANY (found.members)
+                AND p.proname = pgripple.capture_name(w.table_name)
+            UNION ALL
+            SELECT concat_ws(' ', i.inhrelid, i.inhparent, i.xmin)
+            FROM pg_inherits AS i WHERE i.inhrelid = ANY (found.members)) AS v);
+    found.shape := (
+        SELECT md5(string_agg(v.version, ',' ORDER BY v.version)) FROM (
+            SELECT concat_ws(' ', c.oid, c.relfilenode) AS version
+            FROM pg_class AS c WHERE c.oid = ANY (found.members)
+            UNION ALL
+            SELECT concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod)
+            FROM pg_attribute AS a WHERE a.attrelid = w.relid AND a.attnum > 0
+                AND NOT a.attisdropped) AS v);
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION pgripple.look_at(pgripple.watch_list) IS
+    'a watched table''s row of the list, as it should be now';
+
+-- What a look found that makes it necessary to touch the whole table; NULL if
+-- nothing.
+CREATE OR REPLACE FUNCTION pgripple.news(
+    former pgripple.watch_list, present pgripple.watch_list)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN present.gap IS NOT NULL AND former.gap IS NULL THEN 'gap opened'
+        WHEN present.gap IS NULL AND former.gap IS NOT NULL THEN 'gap closed'
+        -- Nobody has looked before.
+        WHEN former.members IS NULL THEN NULL
+        WHEN former.members <> present.members THEN 'partitions changed'
+        WHEN former.triggers IS DISTINCT FROM present.triggers
+            THEN CASE WHEN present.gap IS NULL THEN 'gap closed' END
+        WHEN former.shape IS DISTINCT FROM present.shape
+            THEN 'definition changed'
+    END
+$$;
+COMMENT ON FUNCTION pgripple.news(pgripple.watch_list, pgripple.watch_list) IS
+    'what two looks at a watched table differ in';
+
+-- Looks at every watched table. One that had a gap until now, or has one from
+-- now on, is touched as a whole, and so is one whose partitions, columns or
+-- files are others. Returns gaps that opened (with the problem) and that closed
+-- (NULL).
+--
+-- The daemon calls this again and again: while nothing happens it writes
+-- nothing. It never waits for watch(), which may wait for writers.
+CREATE OR REPLACE FUNCTION pgripple.check_coverage()
+RETURNS TABLE (table_name text, problem text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    former pgripple.watch_list;
+    present pgripple.watch_list;
+    news text;
+    is_locked boolean := false;
+BEGIN
+    FOR former IN SELECT * FROM pgripple.watch_list AS w
+            ORDER BY w.table_name LOOP
+        present := pgripple.look_at(former);
+        CONTINUE WHEN present IS NOT DISTINCT FROM former;
+        IF NOT is_locked THEN
+            BEGIN
+                LOCK TABLE pgripple.watch_list IN ROW EXCLUSIVE MODE NOWAIT;
+            EXCEPTION WHEN lock_not_available THEN
+                RETURN;     -- the next call finds the same
+            END;
+            is_locked := true;
+        END IF;
+        UPDATE pgripple.watch_list AS w
+            SET gap = present.gap, members = present.members,
+                triggers = present.triggers, shape = present.shape
+            WHERE w.relid = former.relid AND w.watched_at = former.watched_at;
+        CONTINUE WHEN NOT FOUND;    -- watch() has just been there
+        news := pgripple.news(former, present);
+        IF news IS NOT NULL THEN
+            PERFORM pgripple.write_whole(present.table_name, 'update', news,
+                                         NULL);
+        END IF;
+        IF news <> 'definition changed'
+                OR present.gap IS DISTINCT FROM former.gap THEN
+            table_name := present.table_name;
+            problem := present.gap;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION pgripple.check_coverage() IS
+    'looks for gaps in the capture; touches tables where one opens or closes';
 
 -- What is wrong with a watched table, in words; NULL if nothing is.
 CREATE OR REPLACE FUNCTION pgripple.problem_of(w pgripple.watch_list)
@@ -1492,15 +1849,13 @@ DECLARE
     outbox pg_class;
     capture pg_proc;
     settings text[] := pgripple.capture_settings(w.relid, w.columns);
-    trigger_problem text;
+    gap text := pgripple.gap_of(w, pgripple.members_of(w.relid));
 BEGIN
-    IF present_name IS NULL THEN
-        RETURN 'table is gone';
+    IF gap IS NOT NULL AND (present_name IS NULL
+                            OR present_name = w.table_name) THEN
+        RETURN gap;
     ELSIF present_name <> w.table_name THEN
         RETURN format('table is now named "%s"', present_name);
-    ELSIF pgripple.unsuitable(w.relid) IS NOT NULL THEN
-        RETURN format('table cannot be watched any more: %s',
-                      pgripple.unsuitable(w.relid));
     END IF;
 
     SELECT * INTO outbox FROM pg_class
@@ -1508,24 +1863,17 @@ BEGIN
     SELECT * INTO capture FROM pg_proc
         WHERE proname = pgripple.capture_name(w.table_name)
             AND pronamespace = outbox.relnamespace AND pronargs = 0;
-    IF capture.oid IS NULL THEN
-        RETURN 'capture function is missing';
-    END IF;
-
-    SELECT format('trigger "%s" is %s', s.name, s.wrong) INTO trigger_problem
-        FROM pgripple.trigger_states(w.relid, capture.oid) AS s
-        WHERE s.wrong IS NOT NULL LIMIT 1;
-    IF trigger_problem IS NOT NULL THEN
-        RETURN trigger_problem;
-    -- The body holds the columns of its time as a literal.
-    ELSIF position(quote_literal(pgripple.fingerprint(w.relid))
-                   IN capture.prosrc) = 0
-        OR position(format('IS DISTINCT FROM %L;',
-                           pgripple.primary_key(w.relid))
-                    IN capture.prosrc) = 0 THEN
+    -- The body holds the columns of its time as a literal. The key is only in
+    -- one for statements.
+    IF position(quote_literal(pgripple.fingerprint(w.relid))
+                IN capture.prosrc) = 0
+        OR NOT pgripple.needs_rows(w.relid)
+            AND position('-- Row by row.' IN capture.prosrc) = 0
+            AND position(format('IS DISTINCT FROM %L;',
+                                pgripple.primary_key(w.relid))
+                         IN capture.prosrc) = 0 THEN
         RETURN 'columns changed since install';
-    ELSIF capture.prosrc <> pgripple.capture_body(
-              w.relid, w.table_name, w.columns, w.ignore, w.bulk_rows)
+    ELSIF capture.prosrc <> pgripple.wanted_body(w)
         OR NOT (capture.proconfig @> settings
                 AND capture.proconfig <@ settings)
         OR NOT capture.prosecdef
@@ -1582,6 +1930,14 @@ BEGIN
                              unknown),
             HINT = format('Its columns are: %s.',
                           array_to_string(present, ', '));
+    ELSIF EXISTS (SELECT FROM pgripple.watch_list AS w
+                  WHERE w.relid <> tbl
+                      AND (w.relid = ANY (pgripple.members_of(tbl))
+                           OR tbl = ANY (pgripple.members_of(w.relid)))) THEN
+        RAISE object_in_use USING
+            MESSAGE = format('cannot watch "%s": a partition, child or parent '
+                'of it is watched already', tbl),
+            HINT = 'Watch the parent only: it stands for all its members.';
     ELSIF NOT pg_has_role(owner, 'USAGE') THEN
         -- A capture function of another owner would lack the right to write
         -- to the outbox, and every writer would fail.
@@ -1595,35 +1951,61 @@ $$;
 COMMENT ON FUNCTION pgripple.check_watch(regclass, text[], text[], integer) IS
     'refuses what watch() cannot do';
 
--- Makes the triggers right. Creating or enabling one takes SHARE ROW
--- EXCLUSIVE on the table (it waits for writers, and they for it); replacing a
--- wrong one takes ACCESS EXCLUSIVE.
-CREATE OR REPLACE FUNCTION pgripple.mend_triggers(tbl regclass, capture oid)
+-- Makes the triggers of a table and its members right. Creating or enabling
+-- one takes SHARE ROW EXCLUSIVE on the table (it waits for writers, and they
+-- for it); replacing a wrong one takes ACCESS EXCLUSIVE.
+--
+-- The server itself clones the row-level trigger of a partitioned table to its
+-- partitions, also to those made later. So the table itself comes first, and
+-- the others are looked at when it has its triggers.
+DROP FUNCTION IF EXISTS pgripple.mend_triggers(regclass, oid);
+CREATE OR REPLACE FUNCTION pgripple.mend_triggers(
+    tbl regclass, capture oid, is_rows boolean)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    members oid[] := ARRAY(
+        SELECT c.oid FROM unnest(pgripple.members_of(tbl))
+            WITH ORDINALITY AS m (oid, place)
+        JOIN pg_class AS c ON c.oid = m.oid AND c.relkind <> 'f'
+        ORDER BY m.place);
+    member regclass;
     state record;
 BEGIN
-    FOR state IN SELECT * FROM pgripple.trigger_states(tbl, capture)
-            WHERE wrong IS NOT NULL LOOP
-        IF state.wrong = 'not what watch() makes' THEN
-            EXECUTE format('DROP TRIGGER %I ON %s', state.name, tbl);
-        END IF;
-        IF state.wrong IN ('missing', 'not what watch() makes') THEN
-            EXECUTE format(
-                'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT '
-                'EXECUTE FUNCTION %s', state.name, state.event, tbl,
-                CASE WHEN state.old_table IS NOT NULL
-                    OR state.new_table IS NOT NULL THEN 'REFERENCING' END
-                || coalesce(' OLD TABLE AS ' || state.old_table, '')
-                || coalesce(' NEW TABLE AS ' || state.new_table, ''),
-                capture::regprocedure);
-        END IF;
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tbl,
-                       state.name);
+    -- Those of the other kind, and copies.
+    FOR state IN SELECT t.tgname, t.tgrelid::regclass AS tbl
+            FROM pg_trigger AS t
+            WHERE t.tgfoid = capture AND t.tgparentid = 0
+                AND t.tgrelid = ANY (members)
+                AND t.tgname NOT IN (
+                    SELECT name FROM pgripple.wanted_triggers(is_rows)) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', state.tgname, state.tbl);
+    END LOOP;
+    FOREACH member IN ARRAY members LOOP
+        FOR state IN SELECT * FROM pgripple.trigger_states(
+                    ARRAY[member::oid], capture, is_rows) AS s
+                WHERE s.wrong IS NOT NULL LOOP
+            IF state.wrong = 'not what watch() makes' THEN
+                EXECUTE format('DROP TRIGGER %I ON %s', state.name, member);
+            END IF;
+            IF state.wrong IN ('missing', 'not what watch() makes') THEN
+                EXECUTE format(
+                    'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH %s '
+                    'EXECUTE FUNCTION %s', state.name, state.event, member,
+                    CASE WHEN state.old_table IS NOT NULL
+                        OR state.new_table IS NOT NULL THEN 'REFERENCING' END
+                    || coalesce(' OLD TABLE AS ' || state.old_table, '')
+                    || coalesce(' NEW TABLE AS ' || state.new_table, ''),
+                    CASE WHEN state.name = 'pgripple_row' THEN 'ROW'
+                         ELSE 'STATEMENT' END,
+                    capture::regprocedure);
+            END IF;
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member,
+                           state.name);
+        END LOOP;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid) IS
+COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid, boolean) IS
     'creates, enables or replaces the triggers of a watched table';
 
 -- Watches a table: from the commit of this on, its changes are captured.
@@ -1669,6 +2051,13 @@ BEGIN
 
     -- One at a time from here on.
     LOCK TABLE pgripple.watch_list IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO former FROM pgripple.watch_list AS w
+        WHERE w.relid = tbl OR w.table_name = wanted.table_name
+        ORDER BY w.relid = tbl DESC LIMIT 1;
+    wanted.gap := former.gap;
+    wanted.members := former.members;
+    wanted.triggers := former.triggers;
+    wanted.shape := former.shape;
     PERFORM pgripple.claim_name(wanted);
     EXECUTE format('CREATE OR REPLACE FUNCTION pgripple.%I() RETURNS trigger '
         'LANGUAGE plpgsql SECURITY DEFINER %s AS %L',
@@ -1677,8 +2066,7 @@ BEGIN
              ELSE format('SET %s = %L', split_part(s, '=', 1),
                          split_part(s, '=', 2)) END, ' ')
          FROM unnest(pgripple.capture_settings(tbl, wanted.columns)) AS s),
-        pgripple.capture_body(tbl, wanted.table_name, wanted.columns,
-                              wanted.ignore, wanted.bulk_rows));
+        pgripple.wanted_body(wanted));
 
     SELECT p.oid, n.nspowner INTO capture, owner
         FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -1692,8 +2080,12 @@ BEGIN
                    capture::regprocedure);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', capture::regprocedure,
                    format('captures changes of %s', wanted.table_name));
-    PERFORM pgripple.mend_triggers(tbl, capture);
+    PERFORM pgripple.mend_triggers(tbl, capture, pgripple.needs_rows(tbl));
 
+    -- What happened since the last look is for the next one to find.
+    IF former.members IS NULL THEN
+        wanted := pgripple.look_at(wanted);
+    END IF;
     DELETE FROM pgripple.watch_list AS w WHERE w.relid = tbl;
     INSERT INTO pgripple.watch_list SELECT wanted.*;
     RETURN true;
@@ -1752,6 +2144,7 @@ DECLARE
                        WHERE oid = 'pgripple.outbox'::regclass);
     names text[];
     name text;
+    holder regclass;
     did_something boolean := false;
 BEGIN
     -- The functions: the one that watch() made, and any that triggers call.
@@ -1761,12 +2154,15 @@ BEGIN
         UNION
         SELECT p.proname FROM pg_trigger AS t
             JOIN pg_proc AS p ON p.oid = t.tgfoid
-            WHERE t.tgrelid = tbl AND p.pronamespace = own_schema) AS f;
+            WHERE t.tgrelid = tbl AND p.pronamespace = own_schema
+                AND t.tgparentid = 0) AS f;
 
-    FOR name IN SELECT t.tgname FROM pg_trigger AS t
+    -- Also those on partitions and children, present and former.
+    FOR name, holder IN SELECT t.tgname, t.tgrelid FROM pg_trigger AS t
             JOIN pg_proc AS p ON p.oid = t.tgfoid
-            WHERE t.tgrelid = tbl AND p.pronamespace = own_schema LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', name, tbl);
+            WHERE p.proname = ANY (names) AND p.pronamespace = own_schema
+                AND t.tgparentid = 0 LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', name, holder);
         did_something := true;
     END LOOP;
     FOREACH name IN ARRAY coalesce(names, '{}') LOOP

@@ -69,6 +69,7 @@ GRANT EXECUTE ON ROUTINE
     pgripple.outbox_limit(),
     pgripple.is_enabled(),
     pgripple.watched(),
+    pgripple.check_coverage(),
     pgripple.channel(),
     pgripple.lock_class(),
     pgripple.column_facts(oid),

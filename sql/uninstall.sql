@@ -22,7 +22,7 @@ BEGIN
         JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
         JOIN pg_catalog.pg_class AS c ON c.relnamespace = p.pronamespace
         WHERE c.oid = pg_catalog.to_regclass('pgripple.outbox')
-            AND NOT g.tgisinternal
+            AND NOT g.tgisinternal AND g.tgparentid = 0
         ORDER BY g.tgrelid, g.tgname
     LOOP
         EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tbl);

@@ -191,8 +191,9 @@ def test_only_what_must_runs_with_the_owners_rights(items):
         SELECT proname FROM pg_proc
         WHERE pronamespace = to_regnamespace('pgripple') AND prosecdef
         ORDER BY 1""") == [(name,) for name in (
-            "applied", "claim_marks", "drop_rejected", "measure_outbox",
-            "ping", "public.item", "retry_rejected", "watched")]
+            "applied", "check_coverage", "claim_marks", "drop_rejected",
+            "measure_outbox", "ping", "public.item", "retry_rejected",
+            "watched")]
 
 
 def test_no_routine_is_open_to_everybody(items):

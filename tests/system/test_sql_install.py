@@ -154,12 +154,6 @@ def test_watched_says_what_is_wrong_and_watch_mends_it(items, damage, said):
     assert change["table"] == f"public.{table}" and "drift" not in change
 
 
-def test_a_table_that_became_a_parent_is_a_problem(items):
-    items.execute("CREATE TABLE child () INHERITS (item)")
-    assert problem(items) == ("table cannot be watched any more: "
-                              "other tables inherit from it")
-
-
 def test_a_dropped_table_is_reported_and_can_be_unwatched(items):
     relid = items.value("SELECT 'item'::regclass::oid")
     items.execute("DROP TABLE item")
@@ -210,15 +204,6 @@ def test_unwatch_copes_with_what_is_left(items, damage):
     ("VIEW x AS SELECT 1 AS id", "x", "it is a view, not an ordinary table"),
     ("MATERIALIZED VIEW x AS SELECT 1 AS id", "x",
      "it is a materialized view, not an ordinary table"),
-    ("TABLE x (id int) PARTITION BY LIST (id)", "x",
-     "it is a partitioned table"),
-    ("TABLE p (id int) PARTITION BY LIST (id); "
-     "CREATE TABLE x PARTITION OF p DEFAULT", "x",
-     "it is a partition of another table"),
-    ("TABLE x (id int); CREATE TABLE y () INHERITS (x)", "x",
-     "other tables inherit from it"),
-    ("TABLE y (id int); CREATE TABLE x () INHERITS (y)", "x",
-     "it inherits from another table"),
     ("TEMP TABLE x (id int)", "x", "it is a temporary table"),
     ("SEQUENCE x", "x", "it is not an ordinary table"),
     ("TABLE x (id int)", "pg_catalog.pg_class", "it is a table of the system"),
