@@ -2,21 +2,20 @@
  * The life of a batch: apply, mark, acknowledge (docs/protocols.md).
  *
  * Changes commit; daemons fetch them, apply them to Redis, set the mark key,
- * acknowledge in Postgres; they are killed between any two steps, or lose
- * lock L and do not know it. Redis goes back to any state that it once saved.
+ * acknowledge in Postgres; they are killed between any two steps, time out, are
+ * refused, or lose lock L and do not know it. Redis goes back to any state that it once saved.
  * A change is a key of its own. A change that is acknowledged, and that Redis
  * does not hold when nothing can happen any more, is the error.
  *
- * A mark is the name of the batch that set it. Names are never used twice: the
- * model gives one out again only when nobody knows it any more, which
- * keeps the number of states finite.
+ * A mark is the name of the batch that set it, and of the batch it was set
+ * after. Names are never used twice: the model gives one out again only when
+ * nobody knows it any more, which keeps the number of states finite.
  *
- * -DCONDITIONAL: the mark is set by a script, if it still is what the daemon
- * expects; without, by SET ... GET, whatever it was.
+ * The mark is set by SET ... GET, whatever it was; with -DCONDITIONAL by a script
+ * that sets it only if it is what the daemon expects.
  *
- * Planted bugs: ACK_ON_LOSS, PROOF_IGNORED, NO_REPLAY, BLIND_ACK, COMPARED_ACK,
- * REUSED_NAME, TRUST_SUCCESSOR, UNMARKED_TASK, ACCEPT_FIRST,
- * CLAIM_ELSEWHERE.
+ * Planted bugs: REPLY_IGNORED, NO_REPLAY, BLIND_ACK, COMPARED_ACK, REUSED_NAME,
+ * TRUST_UNKNOWN, UNMARKED_TASK, SWALLOWED_TASK, ACCEPT_FIRST, CLAIM_ELSEWHERE.
  */
 #define DAEMONS 2
 #ifndef CHANGES
@@ -44,7 +43,9 @@
 
 /* Postgres. */
 byte committed, pending;	/* changes; those that are in the outbox */
-bool whole;			/* the task "touch whole models" */
+bool whole, begun;		/* the tasks "touch whole models": one that waits,
+				   one that was begun and does not count for
+				   what comes later */
 byte number = 1;		/* the last acknowledged batch */
 byte owner = NOBODY;		/* who may acknowledge: the last that joined */
 byte lock = NOBODY;		/* who holds L */
@@ -67,7 +68,8 @@ byte name2[DAEMONS], ops2[DAEMONS];
 byte name[DAEMONS], after[DAEMONS], ops[DAEMONS], left[DAEMONS];
 byte taken[DAEMONS];		/* the rows to acknowledge */
 bool task[DAEMONS];		/* or the task */
-bool proven[DAEMONS];
+bool refused[DAEMONS];		/* an operation was: LOADING, NOPERM, ... */
+bool proven[DAEMONS];		/* the mark was what it should be */
 
 byte faults;
 
@@ -77,7 +79,8 @@ byte faults;
 /* What holds at every moment: the mark of the last acknowledged batch proves
  * all that was acknowledged, or whole models are going to be touched. */
 #define PROVED \
-	(mark != number || whole || (committed & ~pending & ~held) == 0)
+	(mark != number || whole || begun || \
+	 (committed & ~pending & ~held) == 0)
 
 #define KNOWS(d, x) \
 	(base[d] == x || name1[d] == x || name2[d] == x || name[d] == x || \
@@ -105,6 +108,14 @@ inline new_name(d)
 	x = 0
 }
 
+inline end_task(d)
+{
+	begun = begun && !task[d];
+#ifdef SWALLOWED_TASK
+	whole = whole && !task[d]
+#endif
+}
+
 inline drop_batch(d)
 {
 	name[d] = 0;
@@ -113,6 +124,7 @@ inline drop_batch(d)
 	left[d] = 0;
 	taken[d] = 0;
 	task[d] = false;
+	refused[d] = false;
 	proven[d] = false
 }
 
@@ -186,9 +198,7 @@ inline set_mark(x, expected)
 	fi;
 #else
 	mark = x;
-#ifdef TRUST_SUCCESSOR
 	mark_after = expected;
-#endif
 #endif
 	assert(PROVED)
 }
@@ -200,19 +210,18 @@ inline leave_stray(d)
 	:: at[d] == SEND && connected[d] ->
 		if
 		:: stray = name[d];
-#ifdef CONDITIONAL
 			stray_after = after[d]
-#endif
 		:: skip
 		fi
 	:: else
 	fi
 }
 
-#if defined(CONDITIONAL) || defined(TRUST_SUCCESSOR)
-#define SUCCEEDS(d) (seen_after[d] == HEAD(d))
+/* The mark was set after the last that is known to be right. */
+#ifdef TRUST_UNKNOWN
+#define SUCCEEDS(d) true
 #else
-#define SUCCEEDS(d) false
+#define SUCCEEDS(d) (seen_after[d] == HEAD(d))
 #endif
 
 #define REMEMBERS(d) (seen[d] == base[d] || seen[d] == name1[d])
@@ -225,16 +234,10 @@ inline leave_stray(d)
 #define STILL_MINE(d) (owner == d)
 #endif
 
-#ifdef ACK_ON_LOSS
-#define AFTER_LOSS (left[d] == 0 -> ACK : IDLE)
-#else
-#define AFTER_LOSS IDLE
-#endif
-
-#ifdef PROOF_IGNORED
-#define PROVEN(d) true
-#else
+#ifdef REPLY_IGNORED
 #define PROVEN(d) proven[d]
+#else
+#define PROVEN(d) (proven[d] && !refused[d])
 #endif
 
 /* The claim runs on the very session that holds L. */
@@ -325,22 +328,35 @@ proctype daemon(byte d)
 		left[d] = ops[d];
 		at[d] = SEND
 	   }
-	:: atomic { at[d] == IDLE && connected[d] && whole ->
-		task[d] = true;
-		ops[d] = EVERYTHING;
-		left[d] = ops[d];
-		new_name(d);
-		after[d] = HEAD(d);
-		at[d] = SEND
+	:: atomic { at[d] == IDLE && connected[d] && (whole || begun) ->
+		if
+		:: STILL_MINE(d) ->
+			begun = true;
+#ifndef SWALLOWED_TASK
+			whole = false;
+#endif
+			new_name(d);
+			after[d] = HEAD(d);
+			task[d] = true;
+			ops[d] = EVERYTHING;
+			left[d] = ops[d];
+			at[d] = SEND
+		:: !STILL_MINE(d) -> forget(d)
+		fi
 	   }
 	:: atomic { at[d] == SEND && connected[d] && left[d] != 0 ->
 		/* its lowest key; a key of the future is cached again */
 		held = held | (left[d] & -left[d] & committed);
 		left[d] = left[d] & (left[d] - 1)
 	   }
+	:: atomic { at[d] == SEND && connected[d] && left[d] != 0 && faults > 0 ->
+		faults--;
+		refused[d] = true;	/* what follows is on its way already */
+		left[d] = left[d] & (left[d] - 1)
+	   }
 #ifdef UNMARKED_TASK
 	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] ->
-		whole = false;
+		end_task(d);
 		drop_batch(d);
 		at[d] = IDLE
 	   }
@@ -361,11 +377,8 @@ proctype daemon(byte d)
 		fi
 	   }
 	:: atomic { (at[d] == SEND || at[d] == PROVE) && !connected[d] ->
-		at[d] = AFTER_LOSS;
-		if
-		:: at[d] == IDLE -> drop_batch(d)
-		:: else
-		fi
+		drop_batch(d);
+		at[d] = IDLE
 	   }
 	:: atomic { at[d] == LOOK && !connected[d] -> at[d] = IDLE }
 	:: atomic { at[d] == ACK ->
@@ -373,7 +386,7 @@ proctype daemon(byte d)
 		:: STILL_MINE(d) ->
 			number = name[d];
 			pending = pending & ~taken[d];
-			whole = whole && !task[d];
+			end_task(d);
 			remember(d);
 			drop_batch(d);
 			at[d] = IDLE;
@@ -454,7 +467,10 @@ proctype writer()
 	do
 	:: atomic { n < CHANGES ->
 		committed = committed | BIT(n);
-		pending = pending | BIT(n);
+		if
+		:: pending = pending | BIT(n)
+		:: whole = true		/* TRUNCATE, already made a task */
+		fi;
 		n++
 	   }
 	:: else -> break
@@ -465,7 +481,7 @@ proctype writer()
 proctype judge()
 {
 	timeout ->
-		assert(pending == 0 && !whole);
+		assert(pending == 0 && !whole && !begun);
 		assert(held == committed);
 		assert(mark == number)
 }

@@ -41,6 +41,7 @@
 #define ASLEEP 8
 #define UNLOCK 9	/* about to give K back */
 #define DEAFEN 10	/* planted: discards once more, before it sleeps */
+#define WOKEN 11	/* it rang: fetch, K still held */
 
 /* The server: a bit of rows is the committed work of one transaction. */
 byte rows;
@@ -263,7 +264,17 @@ proctype daemon(byte d)
 #endif
 	:: atomic { at[d] == ASLEEP && heard[d] ->
 		heard[d] = false;
-		at[d] = UNLOCK
+		at[d] = WOKEN
+	   }
+	/* K goes back only if something is there: a forged ring costs one
+	 * fetch. */
+	:: atomic { at[d] == WOKEN ->
+		if
+		:: rows != 0 ->
+			at[d] = UNLOCK
+		:: else ->
+			at[d] = ASLEEP
+		fi
 	   }
 	:: atomic { at[d] == UNLOCK && REACHED ->
 		k_owner = NOBODY;
