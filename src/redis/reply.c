@@ -167,6 +167,26 @@ hint_of(enum redis_refusal refusal)
 	return NULL;
 }
 
+/* Refusals that a setting causes and no code tells. */
+static const char *
+hint_of_text(const char *text)
+{
+	static const struct {
+		const char *part, *hint;
+	} hints[] = {
+	    {"without any password configured",
+		"The server has no password: leave it out of redis.url."},
+	    {"DB index is out of range",
+		"The server has fewer databases: take another number at the "
+		"end of redis.url, or raise \"databases\" in redis.conf."},
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(hints); i++)
+		if (strstr(text, hints[i].part) != NULL)
+			return hints[i].hint;
+	return NULL;
+}
+
 int
 redis_reply_refuse(const struct redis_reply *reply, const char *server,
     const char *command, struct pgripple_error *err)
@@ -181,6 +201,8 @@ redis_reply_refuse(const struct redis_reply *reply, const char *server,
 	(void)pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
 	    "redis at \"%s\" refused %s: \"%s\"", server, command, reply->text);
 	hint = hint_of(redis_refusal_of(reply->text));
+	if (hint == NULL)
+		hint = hint_of_text(reply->text);
 	if (hint != NULL)
 		pgripple_error_hint(err, "%s", hint);
 	return -1;
