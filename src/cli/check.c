@@ -42,14 +42,12 @@ check_redis(struct report *report, const struct settings *settings)
 {
 	struct redis_blocking *redis;
 	struct pgripple_error err;
+	enum exit_status status;
 
-	if (redis_blocking_open(settings->redis.url,
-		settings->redis.connect_timeout_ms, &redis, &err) != 0) {
-		/* The URL was good: now it is the server that is not. */
-		if (err.kind == PGRIPPLE_ERROR_CONFIG)
-			report_problem(report, err.hint, "redis: %s", err.text);
-		else
-			report_failure(report, "redis", &err);
+	status = setup_redis(settings, &redis, &err);
+	if (status != EXIT_STATUS_OK) {
+		report_problem(report, err.hint, "%s", err.text);
+		report_status(report, status);
 		return;
 	}
 	report_ok(report, "redis %s: version %s, master, no cluster",

@@ -15,10 +15,17 @@ struct settings;
 
 void check_postgres(struct report *report, const struct options *options,
     const struct configuration *configuration);
+/* What the database does with changes: whether it captures them, whether the
+ * doorbell rings, what waits. */
+void check_delivery(struct report *report, struct command *command,
+    const struct catalog *catalog, const struct settings *settings);
 void check_rights(
     struct report *report, struct command *command, const char *schema);
 void check_lookup_rights(struct report *report, struct command *command,
     const struct pgripple_graph *graph, const struct catalog *catalog);
+/* A statement that failed: a problem if the server refused it. */
+void check_refused(struct report *report, const struct command *command,
+    const char *subject, const struct pgripple_error *err);
 void check_redis(struct report *report, const struct settings *settings);
 
 #endif

@@ -12,8 +12,6 @@
 #include "postgres/catalog.h"
 #include "postgres/command.h"
 
-#define RUN_INSTALL "Run \"pgripple install\"."
-
 static const char *
 first_word(const char *text, char *buffer, size_t size)
 {
@@ -21,32 +19,38 @@ first_word(const char *text, char *buffer, size_t size)
 	return buffer;
 }
 
-/* One value of a statement without parameters; NULL if there is none, said. */
-static const char *
-ask(struct report *report, struct command *command, const char *sql,
-    struct rows *rows)
+void
+check_refused(struct report *report, const struct command *command,
+    const char *subject, const struct pgripple_error *err)
 {
-	struct pgripple_error err;
-
-	if (command_query(command, sql, 0, NULL, rows, &err) != 0) {
-		report_failure(report, "postgres", &err);
-		return NULL;
-	}
-	return rows_text(rows, 0, 0);
+	if (command_sqlstate(command)[0] != '\0')
+		report_problem(report, err->hint, "%s: %s", subject, err->text);
+	else
+		report_failure(report, subject, err);
 }
 
 static void
 check_server(struct report *report, struct command *command)
 {
 	struct rows rows;
+	struct pgripple_error err;
 	char version[64];
-	const char *text = ask(report, command,
-	    "SELECT pg_catalog.current_setting('server_version')", &rows);
 
-	if (text != NULL)
-		report_ok(report, "postgres %s: version %s",
-		    command_describe(command),
-		    first_word(text, version, sizeof(version)));
+	if (command_query(command,
+		"SELECT pg_catalog.current_setting('server_version'), "
+		"pg_catalog.current_setting('server_encoding')",
+		0, NULL, &rows, &err) != 0) {
+		check_refused(report, command, "postgres", &err);
+		return;
+	}
+	report_ok(report, "postgres %s: version %s", command_describe(command),
+	    first_word(rows_text(&rows, 0, 0), version, sizeof(version)));
+	if (strcmp(rows_text(&rows, 0, 1), "SQL_ASCII") == 0)
+		report_problem(report,
+		    "Values that are not UTF-8 could not be read: move the "
+		    "data to a database with ENCODING 'UTF8'.",
+		    "the encoding of the database is SQL_ASCII, which accepts "
+		    "any bytes");
 }
 
 static void
@@ -80,16 +84,25 @@ check_session(struct report *report, struct command *command,
 		    "LISTEN and session locks do not work: %s", err.text);
 }
 
+/* "install" refuses a graph that the database does not fit. */
+static const char *
+install_hint(const struct catalog *catalog)
+{
+	return catalog->problems.n_items == 0
+		   ? "Run \"pgripple install\"."
+		   : "Correct the graph, then run \"pgripple install\".";
+}
+
 static void
 check_objects(
     struct report *report, const struct catalog *catalog, const char *schema)
 {
 	if (!catalog->installed)
-		report_problem(report, RUN_INSTALL,
+		report_problem(report, install_hint(catalog),
 		    "schema \"%s\" is not installed", schema);
 	else if (catalog->version == NULL ||
 		 strcmp(catalog->version, PGRIPPLE_VERSION) != 0)
-		report_problem(report, RUN_INSTALL,
+		report_problem(report, install_hint(catalog),
 		    "schema \"%s\": version %s, but this is pgripple %s",
 		    schema,
 		    catalog->version == NULL ? "unknown" : catalog->version,
@@ -99,52 +112,25 @@ check_objects(
 		    catalog->version);
 }
 
-/* The doorbell's mode, in the settings and in the database. */
-static void
-check_notify(struct report *report, struct command *command,
-    const struct catalog *catalog, const struct settings *settings)
-{
-	const char *wanted = notify_mode_name(settings->postgres.notify);
-	struct rows rows;
-	const char *prepared;
-
-	if (catalog->notify_mode != NULL &&
-	    strcmp(catalog->notify_mode, wanted) != 0)
-		report_warning(report, RUN_INSTALL,
-		    "notify mode: \"%s\" in the database, \"%s\" in %s",
-		    catalog->notify_mode, wanted, settings->file);
-	else if (catalog->notify_mode != NULL)
-		report_ok(report, "notify mode: %s", catalog->notify_mode);
-
-	if (settings->postgres.notify == NOTIFY_MODE_NEVER)
-		return;
-	prepared = ask(report, command,
-	    "SELECT pg_catalog.current_setting('max_prepared_transactions')",
-	    &rows);
-	if (prepared != NULL && strcmp(prepared, "0") != 0)
-		report_warning(report,
-		    "Postgres refuses to prepare a transaction that wrote to "
-		    "a watched table: if the application does two-phase "
-		    "commit, set postgres.notify to never.",
-		    "max_prepared_transactions is %s", prepared);
-}
-
 static void
 check_table(struct report *report, const struct pgripple_table *table,
-    const struct catalog_table *state)
+    const struct catalog_table *state, const char *hint)
 {
 	switch (state->watch) {
 	case CATALOG_WATCHED:
 		report_ok(report, "table %s: watched", table->spelled);
 		break;
 	case CATALOG_UNWATCHED:
-		report_problem(report, RUN_INSTALL, "table %s: not watched",
-		    table->spelled);
+		report_problem(
+		    report, hint, "table %s: not watched", table->spelled);
 		break;
 	case CATALOG_DIFFERENT:
 	case CATALOG_BROKEN:
-		report_problem(report, RUN_INSTALL, "table %s: %s",
-		    table->spelled,
+		/* Told once, for all of them. */
+		if (state->problem != NULL &&
+		    strcmp(state->problem, "capture is disabled") == 0)
+			break;
+		report_problem(report, hint, "table %s: %s", table->spelled,
 		    state->problem == NULL ? "not watched as the graph needs"
 					   : state->problem);
 		break;
@@ -157,8 +143,11 @@ check_tables(struct report *report, const struct catalog *catalog,
 {
 	if (!catalog->installed)
 		return;
+	/* A table that does not exist is a problem of the graph. */
 	for (size_t i = 0; i < graph->n_tables; i++)
-		check_table(report, &graph->tables[i], &catalog->tables[i]);
+		if (catalog->tables[i].quoted != NULL)
+			check_table(report, &graph->tables[i],
+			    &catalog->tables[i], install_hint(catalog));
 	for (size_t i = 0; i < catalog->n_strays; i++)
 		report_warning(report,
 		    "Run \"pgripple install\" to stop watching it.",
@@ -176,24 +165,23 @@ check_database(struct report *report, const struct options *options,
 
 	if (catalog_describe(
 		command, schema, configuration->graph, &catalog, &err) != 0) {
-		report_failure(report, "postgres", &err);
+		check_refused(report, command, "postgres", &err);
 		if (strcmp(command_sqlstate(command), "42501") == 0)
 			check_rights(report, command, schema);
 		return;
 	}
 	check_objects(report, catalog, schema);
-	check_notify(report, command, catalog, settings);
+	check_delivery(report, command, catalog, settings);
+	check_tables(report, catalog, configuration->graph);
+	/* Another role than the daemon's says nothing about it. */
+	if (!options_has(options, OPTION_CONNINFO)) {
+		check_rights(report, command, schema);
+		check_lookup_rights(
+		    report, command, configuration->graph, catalog);
+	}
 	if (catalog->problems.n_items > 0) {
 		report->n_errors += (unsigned)catalog->problems.n_items;
 		report_status(report, output_errors(&catalog->problems));
-	} else {
-		check_tables(report, catalog, configuration->graph);
-		/* Another role than the daemon's says nothing about it. */
-		if (!options_has(options, OPTION_CONNINFO)) {
-			check_rights(report, command, schema);
-			check_lookup_rights(
-			    report, command, configuration->graph, catalog);
-		}
 	}
 	catalog_free(catalog);
 }

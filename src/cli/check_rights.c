@@ -29,8 +29,8 @@ static const char missing_rights[] =
     " ('task', 'DELETE')), "
     "functions (name) AS (VALUES"
     " ('channel()'), ('claim_marks(bigint[])'), ('column_facts(oid)'),"
-    " ('lock_class()'), ('measure_outbox(bigint)'), ('notify_mode()'),"
-    " ('ping(text)'), ('schema_version()'),"
+    " ('is_enabled()'), ('lock_class()'), ('measure_outbox(bigint)'),"
+    " ('notify_mode()'), ('ping(text)'), ('schema_version()'),"
     " ('value_sql(text, text, oid, text, integer)'),"
     " ('version()'), ('watched()')), "
     "missing (rank, what, object) AS ("
@@ -66,7 +66,7 @@ check_rights(struct report *report, struct command *command, const char *schema)
 
 	if (command_query(command, missing_rights, 1, &schema, &rows, &err) !=
 	    0) {
-		report_failure(report, "rights", &err);
+		check_refused(report, command, "rights", &err);
 		return;
 	}
 	if (rows_count(&rows) == 0)
@@ -110,7 +110,7 @@ check_lookup_right(struct report *report, struct command *command,
 		"SELECT has_any_column_privilege($1, 'SELECT'), "
 		"quote_ident(current_user)",
 		1, &quoted, &rows, &err) != 0) {
-		report_failure(report, table->spelled, &err);
+		check_refused(report, command, table->spelled, &err);
 		return;
 	}
 	if (rows_bool(&rows, 0, 0))
@@ -128,7 +128,8 @@ check_lookup_rights(struct report *report, struct command *command,
     const struct pgripple_graph *graph, const struct catalog *catalog)
 {
 	for (size_t i = 0; i < graph->n_tables; i++)
-		if (is_looked_up(graph, &graph->tables[i]))
+		if (catalog->tables[i].quoted != NULL &&
+		    is_looked_up(graph, &graph->tables[i]))
 			check_lookup_right(report, command, &graph->tables[i],
 			    catalog->tables[i].quoted);
 }

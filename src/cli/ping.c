@@ -342,8 +342,8 @@ ping_both(struct command *command, const struct settings *settings,
 
 	quote_identifier(&schema, settings->postgres.schema);
 	ping.schema = buf_string(&schema);
-	if (redis_blocking_open(settings->redis.url,
-		settings->redis.connect_timeout_ms, &ping.redis, &err) == 0) {
+	status = setup_redis(settings, &ping.redis, &err);
+	if (status == EXIT_STATUS_OK) {
 		status = go(&ping);
 		/* Still there if something failed. */
 		if (ping.key[0] != '\0' &&
@@ -352,7 +352,7 @@ ping_both(struct command *command, const struct settings *settings,
 			status = output_error(&err);
 		redis_blocking_close(ping.redis);
 	} else {
-		status = output_error(&err);
+		(void)output_error(&err);
 	}
 	buf_done(&schema);
 	return status;

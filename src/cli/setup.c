@@ -10,6 +10,8 @@
 #include "config/configuration.h"
 #include "postgres/catalog.h"
 #include "postgres/command.h"
+#include "redis/blocking.h"
+#include "redis/url.h"
 
 enum exit_status
 setup_settings(const struct options *options, struct settings **ret_settings)
@@ -57,6 +59,23 @@ setup_postgres(const struct options *options, const struct settings *settings,
 		&err) != 0)
 		return output_error(&err);
 	return EXIT_STATUS_OK;
+}
+
+enum exit_status
+setup_redis(const struct settings *settings, struct redis_blocking **ret_redis,
+    struct pgripple_error *err)
+{
+	struct redis_url url;
+
+	if (redis_url_parse(settings->redis.url, &url, err) != 0)
+		return exit_status_of(err->kind);
+	redis_url_done(&url);
+	if (redis_blocking_open(settings->redis.url,
+		settings->redis.connect_timeout_ms, ret_redis, err) == 0)
+		return EXIT_STATUS_OK;
+	/* The URL is good: it is the server that is not. */
+	return err->kind == PGRIPPLE_ERROR_CONFIG ? EXIT_STATUS_PROBLEM
+						  : exit_status_of(err->kind);
 }
 
 enum exit_status

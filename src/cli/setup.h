@@ -13,6 +13,7 @@
 struct catalog;
 struct command;
 struct configuration;
+struct redis_blocking;
 struct settings;
 
 enum exit_status setup_settings(
@@ -26,6 +27,10 @@ const char *setup_conninfo(
     const struct options *options, const struct settings *settings);
 enum exit_status setup_postgres(const struct options *options,
     const struct settings *settings, struct command **ret_command) MUST_CHECK;
+/* Says nothing but fills *err.  CONFIG is the status of a bad URL; a server
+ * that is there and cannot be used is a problem. */
+enum exit_status setup_redis(const struct settings *settings,
+    struct redis_blocking **ret_redis, struct pgripple_error *err) MUST_CHECK;
 /* The graph is described to its end; problems that the catalog has with it
  * are errors. */
 enum exit_status setup_catalog(struct command *command,

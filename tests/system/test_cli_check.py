@@ -72,6 +72,38 @@ def test_before_install_it_says_what_to_run(cli, config):
     assert 'hint: Run "pgripple install".' in done.stdout
 
 
+def test_before_install_errors_of_the_graph_are_told_as_well(cli, config):
+    config.write_graph("""\
+        models:
+          team:
+            table: app_team
+            invalidate: ["team:{id}:{nmae}"]
+          user:
+            table: app_custom
+            invalidate: ["user:{id}"]
+    """)
+    done = cli("check", "-c", config.path)
+    assert done.status == 78
+    assert 'error    schema "pgripple" is not installed\n' in done.stdout
+    assert "hint: Correct the graph, then run" in done.stdout
+    assert 'has no column "nmae"' in done.stderr
+    assert 'table "public.app_custom" does not exist' in done.stderr
+    assert done.stdout.endswith("\n3 problems found\n")
+
+
+def test_a_wrong_column_hides_nothing(cli, ready, tournament):
+    tournament.execute("DROP TRIGGER pgripple_insert ON app_tournament")
+    ready.write_graph(GRAPH.replace("team:{id}", "team:{id}:{nmae}"))
+    done = cli("check", "-c", ready.path)
+    assert done.status == 78
+    assert 'has no column "nmae"' in done.stderr
+    text = done.stdout
+    assert "error    table public.app_tournament: " in text
+    assert "missing" in text
+    assert "table public.app_team: " in text
+    assert ": may use the schema" in text
+
+
 @pytest.mark.parametrize("damage, complaint", [
     ("ALTER TABLE app_team DISABLE TRIGGER pgripple_update", "disabled"),
     ("DROP TRIGGER pgripple_insert ON app_team", "missing"),
@@ -170,7 +202,7 @@ def test_unreachable_servers_are_told_apart(cli, make_config, tournament,
                          "unix:///nonexistent/redis.sock", GRAPH)
     done = cli("check", "-c", config.path)
     assert done.status == 69
-    assert len(lines_of(done, "error    redis: ")) == 1
+    assert len(lines_of(done, "error    could not connect to redis at")) == 1
     assert len(lines_of(done, "ok       postgres")) == 1
 
 
@@ -178,9 +210,75 @@ def test_a_replica_is_a_problem(cli, ready, make_redis, redis_server):
     replica = make_redis(replicaof=f"127.0.0.1 {redis_server.port}")
     ready.write_settings({"redis": {"url": replica.url}})
     done = cli("check", "-c", ready.path)
-    assert done.status in (1, 69)
+    assert done.status == 1
     (line,) = lines_of(done, "error")
-    assert line.startswith("error    redis: ")
+    assert line.startswith('error    redis at "') and "is a replica" in line
+    done = cli("ping", "-c", ready.path)
+    assert done.status == 1
+    assert "is a replica" in done.stderr
+
+
+@pytest.mark.parametrize("url, hint", [
+    ("redis://:hush@127.0.0.1:{port}/0",
+     "The server has no password: leave it out of redis.url."),
+    ("redis://127.0.0.1:{port}/99", "The server has fewer databases: "),
+])
+def test_a_refusal_of_redis_has_a_hint(cli, ready, redis_server, url, hint):
+    ready.write_settings({"redis": {
+        "url": url.format(port=redis_server.port)}})
+    done = cli("check", "-c", ready.path)
+    assert done.status == 1
+    (line,) = lines_of(done, "error")
+    assert " refused " in line
+    assert f"hint: {hint}" in done.stdout
+    done = cli("ping", "-c", ready.path)
+    assert done.status == 1 and f"hint: {hint}" in done.stderr
+
+
+def test_a_database_of_any_bytes_is_refused(cli, tournament, redis_server,
+                                            make_config):
+    name = f"{tournament.name}_ascii"
+    tournament.execute(
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C'"
+        " LC_CTYPE 'C' TEMPLATE template0")
+    config = make_config(
+        tournament.conninfo().replace(f"dbname={tournament.name}",
+                                      f"dbname={name}"),
+        redis_server.url, GRAPH)
+    done = cli("check", "-c", config.path)
+    tournament.execute(f"DROP DATABASE {name}")
+    assert done.status != 0
+    assert "encoding of the database is SQL_ASCII" in done.stdout
+    assert "ENCODING 'UTF8'" in done.stdout
+
+
+def test_disabled_capture_is_told_once(cli, ready, tournament):
+    tournament.execute("SELECT pgripple.disable()")
+    done = cli("check", "-c", ready.path)
+    assert done.status == 1
+    (line,) = lines_of(done, "error")
+    assert line == "error    capture is disabled: changes go unseen"
+    assert "SELECT pgripple.enable();" in done.stdout
+    tournament.execute("SELECT pgripple.enable()")
+    assert cli("check", "-c", ready.path).status == 0
+
+
+@pytest.mark.parametrize("number, age, level, text", [
+    (0, "0 s", "ok", "outbox: 0 waiting"),
+    (3, "10 s", "ok", "outbox: 3 waiting, the oldest for 1"),
+    (3, "6 min", "warning", "outbox: 3 waiting, the oldest for 36"),
+    (100001, "10 s", "warning", "outbox: more than 100000 waiting, "),
+])
+def test_an_outbox_that_grows_or_ages_is_a_warning(
+        cli, ready, tournament, number, age, level, text):
+    tournament.execute(
+        "INSERT INTO pgripple.outbox (at, bytes, change)"
+        f" SELECT clock_timestamp() - interval '{age}', 2, '{{}}'"
+        f" FROM generate_series(1, {number})")
+    done = cli("check", "-c", ready.path)
+    assert done.status == 0
+    (line,) = [line for line in done.stdout.splitlines() if "outbox:" in line]
+    assert line.startswith(f"{level:<8} {text}")
 
 
 def test_passwords_are_never_shown(cli, make_config, redis_server):
@@ -202,17 +300,22 @@ def test_the_notify_mode_is_compared(cli, ready):
     assert lines_of(cli("check", "-c", ready.path), "warning") == []
 
 
+@pytest.mark.parametrize("mode, text", [
+    ("always", "max_prepared_transactions is 5"),
+    ("adaptive", "max_prepared_transactions is 5, so the doorbell does not"),
+])
 def test_prepared_transactions_are_a_warning(cli, make_config, make_postgres,
-                                             redis_server):
+                                             redis_server, mode, text):
     server = make_postgres(max_prepared_transactions=5)
     database = server.create_database("two_phase")
     database.run_file("tests/system/tournament.sql")
-    config = make_config(database.conninfo(), redis_server.url, GRAPH)
+    config = make_config(database.conninfo(), redis_server.url, GRAPH,
+                         {"postgres": {"notify": mode}})
     assert cli("install", "-c", config.path).status == 0
     done = cli("check", "-c", config.path)
     assert done.status == 0
     (line,) = lines_of(done, "warning")
-    assert "max_prepared_transactions is 5" in line
+    assert text in line
     for connection in database.connections:
         connection.close()
 

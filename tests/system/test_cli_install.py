@@ -39,6 +39,7 @@ def test_install_says_what_it_did_and_the_second_run_does_nothing(
     done = cli("install", "-c", config.path)
     assert done.status == 0, done.stderr
     assert 'installed schema "pgripple" 0.1.0\n' in done.stdout
+    assert 'notify mode is now "always"\n' in done.stdout
     assert "watching public.app_tournament (id)\n" in done.stdout
     assert "watching public.app_team (id, tournament_id)\n" in done.stdout
     assert watched(tournament) == [
@@ -52,6 +53,13 @@ def test_install_says_what_it_did_and_the_second_run_does_nothing(
                            "public.app_team: already right\n"
                            "nothing changed\n")
     assert tournament.dump_schema() == before
+
+
+def test_the_notify_mode_that_is_the_default_is_told_too(cli, config):
+    config.write_settings({"postgres": {"notify": "adaptive"}})
+    done = cli("install", "-c", config.path)
+    assert done.status == 0, done.stderr
+    assert 'notify mode is now "adaptive"\n' in done.stdout
 
 
 def test_a_changed_graph_changes_only_what_differs(cli, config, tournament):
