@@ -14,8 +14,11 @@ packages_for() {
         ;;
     test)
         echo postgresql redis-server pgbouncer libcriterion-dev \
-            clang libclang-rt-14-dev llvm clang-format shellcheck \
+            clang libclang-rt-14-dev llvm clang-format shellcheck spin \
             python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis
+        ;;
+    long)
+        echo valgrind
         ;;
     *)
         echo "no packages are known for \"$1\"" >&2

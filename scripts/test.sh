@@ -72,7 +72,10 @@ system() {
 check "format" scripts/format.sh
 check "layers" tests/layers.sh
 check "events of the log" tests/events.sh
-check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh .ci/run
+check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh \
+    tests/model/*.sh .ci/run
+
+check "models of the protocols" tests/model/run.sh
 
 check "build with gcc" build build-test gcc
 check "build with clang and sanitizers" build build-sanitized clang \

@@ -11,6 +11,7 @@ make_daemon, cli          the binary under test
 """
 
 import itertools
+import os
 
 import pytest
 
@@ -128,6 +129,8 @@ def make_daemon(make_config):
     for daemon in made:
         if daemon.is_running():
             daemon.resume()
+            if "PGRIPPLE_WRAPPER" in os.environ:    # which has its say at exit
+                daemon.stop(timeout=60)
         daemon.kill()
         show_on_failure("daemon", daemon.tail())
     reports = [line for daemon in made for line in daemon.sanitizer_reports()]

@@ -148,7 +148,8 @@ class Daemon:
         assert not self.is_running(), "the daemon runs already"
         mark = self.mark()
         self.process = subprocess.Popen(
-            [binary(), "run", "-c", self.config.path],
+            [*os.environ.get("PGRIPPLE_WRAPPER", "").split(), binary(),
+             "run", "-c", self.config.path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, encoding="utf-8",
             errors="replace", env=environment(**self.env))

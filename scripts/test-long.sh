@@ -1,0 +1,28 @@
+#!/bin/bash
+# What takes too long for every change: the models in larger sizes (half an
+# hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
+# minutes), and the daemon under valgrind. Run scripts/test.sh first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/deps.sh
+. scripts/deps.sh
+need_packages build test long
+
+if [ ! -x build-test/pgripple ]; then
+    meson setup build-test -Dwerror=true >/dev/null
+fi
+ninja -C build-test --quiet
+
+echo "== the doorbell, thousands of rounds"
+PGRIPPLE_BUILD=build-test PGRIPPLE_DOORBELL_SECONDS=600 \
+    /usr/bin/python3 -m pytest tests/system/test_doorbell.py -q -s \
+    -p no:cacheprovider -k no_row_waits
+
+echo "== the daemon under valgrind"
+PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \
+    --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
+    /usr/bin/python3 -m pytest tests/system/test_tournament.py \
+    tests/system/test_bad_moments.py -q -p no:cacheprovider
+
+echo "== the models"
+tests/model/run.sh --long
