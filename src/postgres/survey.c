@@ -96,13 +96,8 @@ ask_tables(struct survey *survey, struct request *request)
 	    "CASE WHEN c.relkind = 'v' THEN 'a view' "
 	    "WHEN c.relkind = 'm' THEN 'a materialized view' "
 	    "WHEN c.relkind = 'f' THEN 'a foreign table' "
-	    "WHEN c.relkind = 'p' THEN 'a partitioned table' "
-	    "WHEN c.relispartition THEN 'a partition' "
-	    "WHEN c.relkind <> 'r' THEN 'no table' "
-	    "WHEN c.relpersistence = 't' THEN 'a temporary table' "
-	    "WHEN EXISTS (SELECT FROM pg_inherits AS i "
-	    "WHERE c.oid IN (i.inhrelid, i.inhparent)) "
-	    "THEN 'part of an inheritance tree' END "
+	    "WHEN c.relkind NOT IN ('r', 'p') THEN 'no table' "
+	    "WHEN c.relpersistence = 't' THEN 'a temporary table' END "
 	    "FROM unnest($1::text[], $2::text[]) "
 	    "WITH ORDINALITY AS w (schema, name, place) "
 	    "JOIN pg_namespace AS n ON n.nspname = w.schema "
@@ -129,7 +124,7 @@ take_tables(
 		if (flaw != NULL)
 			(void)pgripple_errors_add(&survey->catalog->problems,
 			    table->at,
-			    "\"%s\" is %s, which this version cannot watch",
+			    "\"%s\" is %s, which cannot be watched",
 			    table->spelled, flaw);
 	}
 	return failed ? pgripple_error_nomem(err) : 0;

@@ -1,9 +1,14 @@
 """Every way to write is seen: tables that need row-level triggers, and gaps."""
 
+import threading
+
+import psycopg2
 import pytest
 
+from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
 from harness.outbox import take, take_one, watch
 from harness.postgres import run
+from harness.wait import wait_until
 
 
 def gaps(database):
@@ -261,3 +266,267 @@ def test_looking_does_not_wait_for_watch(items):
     assert gaps(items) == {}
     busy.rollback()
     assert "is disabled" in gaps(items)["public.item"]
+
+
+# ---- inheritance ----
+
+@pytest.fixture
+def family(installed):
+    """A watched parent, a child with a column more, and a grandchild."""
+    installed.execute("""
+        CREATE TABLE base (id int PRIMARY KEY, name text);
+        CREATE TABLE child (extra int) INHERITS (base);
+        CREATE TABLE grandchild () INHERITS (child);
+        INSERT INTO base VALUES (1, 'a');
+        INSERT INTO child VALUES (2, 'b', 0);
+        INSERT INTO grandchild VALUES (3, 'c', 0)""")
+    watch(installed, "base", "id", "name")
+    assert gaps(installed) == {}
+    return installed
+
+
+def test_children_are_seen_under_the_parents_name(family):
+    family.execute("UPDATE base SET name = name || '!'; DELETE FROM child;"
+                   "INSERT INTO grandchild VALUES (4, 'd', 0)")
+    changes = take(family)
+    assert [(change["table"], change["op"]) for change in changes] == [
+        ("public.base", "update")] * 3 + [
+        ("public.base", "delete")] * 2 + [("public.base", "insert")]
+    assert not any("drift" in change for change in changes)
+
+
+def test_a_childs_own_column_is_not_the_parents(family):
+    family.execute("UPDATE child SET extra = 5")
+    assert take(family) == []
+
+
+def test_a_child_made_later_is_a_gap_until_install(family):
+    family.execute("CREATE TABLE late () INHERITS (base)")
+    assert gaps(family) == {"public.base": 'trigger "pgripple_row" on '
+                                           '"public.late" is missing'}
+    assert wholes(family) == ["gap opened"]
+    watch(family, "base", "id", "name")
+    assert gaps(family) == {"public.base": None}
+    take(family)
+    family.execute("INSERT INTO late VALUES (7, 'l'); TRUNCATE late")
+    assert [change["op"] for change in take(family)] == ["insert", "truncate"]
+
+
+def test_a_parent_without_children_goes_back_to_statements(family):
+    family.execute("DROP TABLE grandchild, child")
+    assert gaps(family) == {"public.base": None}
+    take(family)
+    assert watch(family, "base", "id", "name") is True
+    family.execute("INSERT INTO base VALUES (8, 'x'), (9, 'y')")
+    assert len(take_one(family)["new"]) == 2
+
+
+# ---- other ways to write ----
+
+def test_merge_is_captured_by_what_it_did(items):
+    if items.own.server_version < 150000:
+        pytest.skip("MERGE is of Postgres 15")
+    items.execute("""
+        MERGE INTO item USING (VALUES (1), (2), (3)) AS s (id)
+            ON s.id = item.id
+        WHEN MATCHED AND s.id = 1 THEN UPDATE SET name = 'merged'
+        WHEN MATCHED THEN DELETE
+        WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'new')""")
+    by_op = {change["op"]: change for change in take(items)}
+    assert by_op["update"]["new"] == [image(1, "merged")]
+    assert by_op["delete"]["old"] == [image(2, "b")]
+    assert by_op["insert"]["new"] == [image(3, "new")]
+
+
+@pytest.mark.parametrize("action, statement, op", [
+    ("ON DELETE SET NULL", "DELETE FROM item WHERE id = 1", "update"),
+    ("ON DELETE CASCADE", "DELETE FROM item WHERE id = 1", "delete"),
+    ("ON UPDATE CASCADE", "UPDATE item SET id = 5 WHERE id = 1", "update"),
+    ("", "TRUNCATE item CASCADE", "truncate"),
+])
+def test_a_foreign_keys_action_is_captured(items, action, statement, op):
+    items.execute(f"CREATE TABLE part (id int PRIMARY KEY, "
+                  f"item_id int REFERENCES item {action});"
+                  f"INSERT INTO part VALUES (1, 1), (2, 1)")
+    watch(items, "part", "id", "item_id")
+    items.execute(statement)
+    parts = [change for change in take(items)
+             if change["table"] == "public.part"]
+    assert [change["op"] for change in parts] == [op]
+    if op != "truncate":
+        assert len(parts[0]["old"]) == 2
+
+
+def test_a_view_that_can_be_updated_is_captured(items):
+    items.execute("CREATE VIEW named AS SELECT id, name FROM item;"
+                  "UPDATE named SET name = 'v' WHERE id = 1")
+    assert take_one(items)["new"] == [image(1, "v")]
+
+
+def test_a_generated_column_has_its_new_value(installed):
+    installed.execute("CREATE TABLE g (id int PRIMARY KEY, n int, "
+                      "twice int GENERATED ALWAYS AS (n * 2) STORED)"
+                      " PARTITION BY RANGE (id);"
+                      "CREATE TABLE g1 PARTITION OF g DEFAULT;"
+                      "CREATE TABLE h (LIKE g INCLUDING ALL)")
+    for table in ("g", "h"):
+        watch(installed, table, "id", "twice")
+        installed.execute(f"INSERT INTO {table} VALUES (1, 4);"
+                          f"UPDATE {table} SET n = 5")
+        inserted, updated = take(installed)
+        assert inserted["new"] == [{"id": "1", "twice": "8"}]
+        assert updated["new"] == [{"id": "1", "twice": "10"}]
+        assert updated["changed"] == ["twice"]
+
+
+@pytest.mark.parametrize("kind", ["json", "point"])
+def test_types_without_equality_are_compared_row_by_row(installed, kind):
+    value = {"json": "'{\"a\": 1}'", "point": "'(1,2)'"}[kind]
+    installed.execute(f"CREATE TABLE j (n int, v {kind}) PARTITION BY LIST (n);"
+                      "CREATE TABLE j1 PARTITION OF j DEFAULT")
+    watch(installed, "j", "v")
+    installed.execute(f"INSERT INTO j VALUES (1, {value}); DELETE FROM j1")
+    assert [change["op"] for change in take(installed)] == [
+        "insert", "delete"]
+
+
+def test_a_statement_of_a_million_rows_is_one_change(items):
+    items.execute("INSERT INTO item SELECT n, 'x' "
+                  "FROM generate_series(3, 1000002) n")
+    assert take_one(items) == {"table": "public.item", "op": "insert",
+                               "whole": "bulk", "rows": "1000000"}
+
+
+def test_rows_of_logical_replication_are_seen(make_postgres):
+    """From the subscriber's tables, a partitioned one too."""
+    source = make_postgres(wal_level="logical", tcp=True)
+    target = make_postgres()
+    there = source.create_database("app")
+    here = target.create_database("app").install()
+    for database in (there, here):
+        database.execute("CREATE TABLE item (id int PRIMARY KEY, name text);"
+                         + PARTITIONED.split("INSERT INTO")[0])
+    there.execute("CREATE PUBLICATION p FOR TABLE item, event "
+                  "WITH (publish_via_partition_root = true)")
+    there.execute("SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+    watch(here, "item", "id", "name")
+    watch(here, "event", "id", "name")
+    here.execute("CREATE SUBSCRIPTION s CONNECTION "
+                 f"'{there.conninfo()}' PUBLICATION p "
+                 "WITH (create_slot = false, copy_data = false)")
+    assert gaps(here) == {
+        "public.item": 'trigger "pgripple_row" is missing',
+        "public.event": None}
+    watch(here, "item", "id", "name")
+    assert gaps(here) == {"public.item": None}
+    take(here)
+    there.execute("INSERT INTO item VALUES (1, 'a');"
+                  "UPDATE item SET name = 'b';"
+                  "INSERT INTO event (id, name) VALUES (101, 'e');"
+                  "DELETE FROM item")
+    wait_until(lambda: len(here.changes()) >= 4, 20, "replicated changes")
+    assert [(change["table"], change["op"]) for change in take(here)] == [
+        ("public.item", "insert"), ("public.item", "update"),
+        ("public.event", "insert"), ("public.item", "delete")]
+    here.execute("DROP SUBSCRIPTION s")
+
+
+# ---- the daemon ----
+
+@pytest.fixture
+def config(tournament, redis_server, make_config):
+    made = make_config(tournament.conninfo(), redis_server.url, TEAM_GRAPH)
+    install(made)
+    return made
+
+
+def test_the_daemon_touches_a_model_when_a_gap_opens_and_closes(
+        tournament, config, cache, make_daemon):
+    tournament.execute("ALTER TABLE app_team DISABLE TRIGGER pgripple_update")
+    warm(cache, "team:1", "team:99", "other")
+    daemon = make_daemon(config)
+    daemon.wait_for_event("capture.gap_opened", table="public.app_team")
+    wait_until(lambda: vanished(cache, ["team:1", "team:99", "other"])
+               == {"team:1", "team:99"}, 15, "the model to be touched")
+    daemon.stop()
+    wait_quiet(tournament)
+    tournament.execute("UPDATE app_team SET name = 'unseen'")
+    warm(cache, "team:1", "team:99")
+    install(config)
+    daemon = make_daemon(config)
+    daemon.wait_for_event("capture.gap_closed", table="public.app_team")
+    wait_until(lambda: vanished(cache, ["team:1", "team:99", "other"])
+               == {"team:1", "team:99"}, 15, "the model to be touched")
+
+
+def test_a_site_that_defaults_to_repeatable_read_and_read_only(
+        tournament, config, cache, make_daemon):
+    tournament.execute(
+        f'ALTER DATABASE "{tournament.name}" '
+        "SET default_transaction_isolation = 'repeatable read';"
+        f'ALTER DATABASE "{tournament.name}" '
+        "SET default_transaction_read_only = on")
+    make_daemon(config)
+    warm(cache, "team:1", "team:2")
+    writer = tournament.connect()
+    run(writer, "BEGIN READ WRITE; UPDATE app_team SET name = 'x' WHERE id = 1;"
+                "COMMIT")
+    wait_until(lambda: vanished(cache, ["team:1", "team:2"]) == {"team:1"}, 15,
+               "the key to go")
+
+
+@pytest.mark.parametrize("migration, further", [
+    ("ALTER TABLE app_team RENAME name TO title", ""),
+    ("ALTER TABLE app_team DROP name", ""),
+    ("ALTER TABLE app_team ALTER current_points TYPE bigint", ""),
+    ("ALTER TABLE app_team ADD motto text DEFAULT 'x'", ""),
+    ("ALTER TABLE app_team RENAME TO squad",
+     "ALTER TABLE squad RENAME TO app_team"),
+])
+def test_writers_go_on_through_migrations_and_install_heals(
+        tournament, config, cache, make_daemon, migration, further):
+    daemon = make_daemon(config)
+    stop = threading.Event()
+    failures = []
+
+    def write():
+        writer = tournament.connect()
+        number = 0
+        while not stop.is_set():
+            number += 1
+            table = "squad" if tournament_is_renamed.is_set() else "app_team"
+            try:
+                run(writer, f"UPDATE {table} SET current_points = {number} "
+                            "WHERE id = 1")
+            except psycopg2.errors.UndefinedTable:
+                continue    # the moment of the renaming itself
+            except psycopg2.Error as error:
+                failures.append(error)
+                return
+
+    tournament_is_renamed = threading.Event()
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        tournament.execute(migration)
+        if further:
+            tournament_is_renamed.set()
+        else:
+            daemon.wait_for_event("change.drift", table="public.app_team")
+        warm(cache, "team:1")
+        wait_until(lambda: not cache.exists("team:1"), 15, "the key to go")
+        if further:
+            tournament.execute(further)
+            tournament_is_renamed.clear()
+    finally:
+        stop.set()
+        thread.join()
+    assert failures == []
+    install(config)
+    wait_quiet(tournament)
+    mark = daemon.mark()
+    warm(cache, "team:1", "team:99")
+    tournament.execute("UPDATE app_team SET current_points = -1 WHERE id = 1")
+    wait_quiet(tournament)
+    assert vanished(cache, ["team:1", "team:99"]) == {"team:1"}
+    assert daemon.events("change.drift", after=mark) == []
