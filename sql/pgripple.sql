@@ -1450,7 +1450,7 @@ COMMENT ON FUNCTION pgripple.capture_row_sql(
     oid, text, text, text[], text[], boolean, boolean) IS
     'the INSERT that turns OLD and NEW of a row-level trigger into a change';
 
--- The columns of a table as one number, in no order: SQL like fingerprint_sql().
+-- SQL like fingerprint_sql(), for the columns as one number, in no order.
 CREATE OR REPLACE FUNCTION pgripple.row_fingerprint_sql(table_sql text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('(SELECT hash_array_extended(array_agg(h ORDER BY h), 0) '

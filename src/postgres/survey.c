@@ -123,8 +123,7 @@ take_tables(
 		    keep(survey, rows, i, 2, &failed);
 		if (flaw != NULL)
 			(void)pgripple_errors_add(&survey->catalog->problems,
-			    table->at,
-			    "\"%s\" is %s, which cannot be watched",
+			    table->at, "\"%s\" is %s, which cannot be watched",
 			    table->spelled, flaw);
 	}
 	return failed ? pgripple_error_nomem(err) : 0;

@@ -203,8 +203,7 @@ Test(postgres_catalog, lists_all_problems_at_their_place)
 	    "table \"public.app_team\" has no column \"titel\"",
 	    "Did you mean \"title\"?");
 	expect_problem(catalog, 3, 10,
-	    "\"public.some_view\" is a view, which cannot be watched",
-	    "");
+	    "\"public.some_view\" is a view, which cannot be watched", "");
 	expect_problem(catalog, 4, 16,
 	    "relation \"b.id -> d.day\" compares \"b.id\" (integer) with "
 	    "\"d.day\" (date), which cannot be compared",
