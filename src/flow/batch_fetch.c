@@ -1,0 +1,171 @@
+/*
+ * The beginning of a batch: fetching, and decoding what came.
+ */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "flow/batch_private.h"
+#include "observe/log.h"
+
+static int
+prepare(struct batch *batch, size_t n_rows, struct pgripple_error *err)
+{
+	struct pgripple_limits limits = {
+	    .touched_rows = (size_t)batch->settings->limits.touched_rows,
+	    .lookup_rows = (size_t)batch->settings->limits.lookup_rows,
+	    .lookup_keys = (size_t)batch->settings->limits.lookup_rows,
+	};
+
+	batch->walk = pgripple_walk_new(batch->graph, &limits);
+	if (batch->walk == NULL)
+		return pgripple_error_nomem(err);
+	batch->arena = pgripple_walk_arena(batch->walk);
+	batch->ids = arena_array(batch->arena, n_rows, sizeof(*batch->ids));
+	batch->rejections =
+	    arena_array(batch->arena, n_rows, sizeof(*batch->rejections));
+	batch->changes =
+	    arena_array(batch->arena, n_rows, sizeof(*batch->changes));
+	batch->pings = arena_array(batch->arena, n_rows, sizeof(*batch->pings));
+	if (batch->ids == NULL || batch->rejections == NULL ||
+	    batch->changes == NULL || batch->pings == NULL)
+		return pgripple_error_nomem(err);
+	return 0;
+}
+
+static int
+reject(struct batch *batch, const struct outbox_row *row,
+    const struct pgripple_error *why, struct pgripple_error *err)
+{
+	struct outbox_rejection *rejection =
+	    &batch->rejections[batch->n_rejections];
+
+	rejection->id = row->id;
+	rejection->reason = arena_strdup(batch->arena, why->text);
+	if (rejection->reason == NULL)
+		return pgripple_error_nomem(err);
+	batch->n_rejections++;
+	log_event(LOG_LEVEL_ERROR, "change.rejected", log_int("id", row->id),
+	    log_string("error", why->text),
+	    log_string("hint",
+		"The row was moved to the table \"rejected\"; nothing was "
+		"invalidated for it."));
+	return 0;
+}
+
+static void
+warn_of_change(
+    const struct pgripple_change *change, const char *event, const char *reason)
+{
+	log_event(LOG_LEVEL_WARNING, event, log_int("id", change->id),
+	    log_string("table", change->table->spelled),
+	    log_string("reason", reason));
+}
+
+/* Changes that the trigger wrote once instead of many. */
+static bool
+is_mark(const struct pgripple_change *change)
+{
+	static const char *const reasons[] = {
+	    "outbox limit",
+	    "disabled",
+	    "enabled",
+	};
+
+	for (size_t i = 0; change->whole && i < N_ELEMENTS(reasons); i++)
+		if (strcmp(change->whole_reason, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
+static int
+take_change(struct batch *batch, const struct outbox_row *row,
+    struct pgripple_change *change, struct pgripple_error *err)
+{
+	batch->ids[batch->n_ids++] = row->id;
+	change->id = row->id;
+	change->xid = row->xid;
+	change->wall_us = row->wall_us;
+	if (change->op == PGRIPPLE_OP_PING) {
+		batch->pings[batch->n_pings++] =
+		    (struct batch_ping){change->ping_key, row->wall_us};
+		return 0;
+	}
+	if (change->drift)
+		warn_of_change(change, "change.drift",
+		    "the table's columns are not those of the install");
+	batch->n_changes++;
+	batch->has_marks |= is_mark(change);
+	return pgripple_walk_add(batch->walk, change, err);
+}
+
+static int
+take_row(struct batch *batch, const struct outbox_row *row,
+    struct pgripple_error *err)
+{
+	struct pgripple_change *change = &batch->changes[batch->n_changes];
+	struct pgripple_error why;
+	int outcome = pgripple_change_decode(
+	    batch->arena, batch->graph, row->change, row->length, change, &why);
+
+	switch (outcome) {
+	case PGRIPPLE_DECODE_UNWATCHED:
+		batch->ids[batch->n_ids++] = row->id;
+		log_event(LOG_LEVEL_DEBUG, "change.unwatched",
+		    log_int("id", row->id));
+		return 0;
+	case PGRIPPLE_DECODE_ESCALATED:
+		change->id = row->id;
+		warn_of_change(change, "change.escalated", why.text);
+		return take_change(batch, row, change, err);
+	case PGRIPPLE_DECODE_DONE:
+		return take_change(batch, row, change, err);
+	}
+	if (why.kind == PGRIPPLE_ERROR_INPUT)
+		return reject(batch, row, &why, err);
+	*err = why;
+	return -1;
+}
+
+static void
+on_fetched(void *context, enum session_outcome outcome,
+    const struct outbox_row *rows, size_t n_rows,
+    const struct pgripple_error *fetch_err)
+{
+	struct batch *batch = context;
+	struct pgripple_error err;
+	int result;
+
+	if (outcome != SESSION_DONE) {
+		batch_fail(batch, fetch_err);
+		return;
+	}
+	if (n_rows == 0) {
+		batch_step(batch, BATCH_ON_EMPTY);
+		return;
+	}
+	batch->fetched_wall_us = clock_wall_us();
+	batch->session_number = session_number(batch->peers.work);
+	result = prepare(batch, n_rows, &err);
+	for (size_t i = 0; i < n_rows && result == 0; i++)
+		result = take_row(batch, &rows[i], &err);
+	if (result < 0)
+		batch_fail(batch, &err);
+	else
+		batch_step(batch, BATCH_ON_FETCHED);
+}
+
+void
+batch_fetch(struct batch *batch)
+{
+	struct outbox_bounds bounds = {
+	    .above_id = batch->above_id,
+	    .max_rows = batch->settings->limits.batch_rows,
+	    .max_bytes = batch->settings->limits.batch_bytes,
+	};
+	struct pgripple_error err;
+
+	if (outbox_fetch(batch->peers.work, batch->settings->postgres.schema,
+		&bounds, on_fetched, batch, &err) < 0)
+		batch_fail(batch, &err);
+}

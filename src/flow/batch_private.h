@@ -1,0 +1,73 @@
+/*
+ * The inside of a batch, shared by batch.c (machine, applying, ending),
+ * batch_fetch.c (fetching, decoding), batch_lookup.c (resolving) and
+ * batch_acknowledge.c (marks, acknowledging).
+ */
+#ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
+#define PGRIPPLE_FLOW_BATCH_PRIVATE_H
+
+#include "flow/batch.h"
+
+#include <pgripple/change.h>
+#include <pgripple/plan.h>
+#include <pgripple/walk.h>
+
+#include "base/backoff.h"
+#include "flow/batch_states.h"
+#include "postgres/catalog.h"
+#include "postgres/outbox.h"
+
+struct batch_ping {
+	const char *key;
+	int64_t wall_us; /* when it was written to the outbox */
+};
+
+struct batch {
+	struct batch_peers peers;
+	struct batch_listener listener;
+	const struct settings *settings;
+	const struct pgripple_graph *graph;
+	const struct catalog *catalog;
+
+	enum batch_state state;
+	int64_t entered_us;
+	struct event *pause;
+	struct backoff backoff;
+	uint64_t number; /* of batches so far: makes the nonce */
+
+	/* Of the batch under way; NULL in between. */
+	int64_t above_id;
+	struct pgripple_walk *walk;
+	struct arena *arena; /* the walk's */
+	int64_t *ids;
+	size_t n_ids;
+	struct outbox_rejection *rejections;
+	size_t n_rejections;
+	struct pgripple_change *changes; /* those that are in the walk */
+	size_t n_changes;
+	struct batch_ping *pings;
+	size_t n_pings;
+	struct pgripple_plan plan;
+	struct pgripple_operation *unlinks; /* the plan's, and the pings' */
+	size_t n_unlinks;
+	bool has_marks; /* changes that stand for others */
+	size_t n_kept; /* marks that must stay */
+	size_t lookup; /* of this round, under way */
+	uint64_t session_number; /* of the session that fetched it */
+	int64_t fetched_wall_us;
+	int64_t applied_wall_us;
+};
+
+/* Feeds the machine; alone decides what an event means. */
+void batch_step(struct batch *batch, enum batch_event event);
+/* Failures are told where they are handled: here. */
+void batch_fail(struct batch *batch, const struct pgripple_error *err);
+
+/* The actions; each ends in a step, now or later. */
+void batch_fetch(struct batch *batch);
+void batch_resolve(struct batch *batch);
+void batch_look_up(struct batch *batch);
+void batch_claim(struct batch *batch);
+void batch_acknowledge(struct batch *batch);
+
+#endif
