@@ -166,6 +166,13 @@ int pgripple_graph_describe(struct pgripple_graph *graph,
 
 /* Decides for each relation whether the values at hand replace a lookup. */
 void pgripple_graph_settle(struct pgripple_graph *graph);
+/* Why they do not: the columns that a reached row must have beyond those that
+ * are matched; and whether equal values of a pair of columns have equal text.
+ */
+struct pgripple_columns pgripple_relation_missing(
+    const struct pgripple_relation *relation);
+bool pgripple_relation_is_spelled_alike(
+    const struct pgripple_relation *relation, size_t pair);
 
 /* NULL if there is none.  Names need not be terminated. */
 struct pgripple_table *pgripple_graph_table(const struct pgripple_graph *graph,

@@ -44,6 +44,34 @@ struct pgripple_touch {
 	struct pgripple_touch *next; /* in order of arrival */
 };
 
+/* What becomes of a touched row at a relation or a rule. */
+enum pgripple_verdict {
+	PGRIPPLE_VERDICT_APPLIES = 0,
+	PGRIPPLE_VERDICT_DISABLED, /* "enabled: false" */
+	PGRIPPLE_VERDICT_STOPPED, /* the row may not pass on */
+	PGRIPPLE_VERDICT_OWN_CHANGE_ONLY, /* the row did not change itself */
+	PGRIPPLE_VERDICT_OPS, /* "ops" lacks the operation of the change */
+	PGRIPPLE_VERDICT_UNCHANGED, /* nothing of "changed" differs */
+	PGRIPPLE_VERDICT_WHERE, /* the column has none of the values */
+	PGRIPPLE_VERDICT_NULL, /* the column, on the left, is NULL */
+	/* The column, on the left, is not known: the whole model follows. */
+	PGRIPPLE_VERDICT_UNKNOWN,
+};
+
+const char *pgripple_verdict_name(enum pgripple_verdict verdict);
+
+/* The judgements by which the walk and the plan go, for those who want to know
+ * why.  *ret_column is set where the verdict is about a column. */
+enum pgripple_verdict pgripple_judge_relation(
+    const struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, size_t *ret_column);
+enum pgripple_verdict pgripple_judge_rule(const struct pgripple_touch *touch,
+    const struct pgripple_rule *rule, size_t *ret_column);
+
+/* The columns that matter of a touched row. */
+const struct pgripple_columns *pgripple_touch_needed(
+    const struct pgripple_touch *touch);
+
 /* That one touched row led to another, or to all that answered the key of a
  * lookup: they are kept once, however many rows came to that key. */
 struct pgripple_arrival {
@@ -80,6 +108,24 @@ int pgripple_walk_add(struct pgripple_walk *walk,
     const struct pgripple_change *change, struct pgripple_error *err)
     PGRIPPLE_MUST_CHECK;
 
+/* Why a walk touched a whole model instead of rows. */
+enum pgripple_cause {
+	PGRIPPLE_CAUSE_UNKNOWN_VALUE,
+	PGRIPPLE_CAUSE_TOUCHED_ROWS, /* past limits.touched_rows */
+	PGRIPPLE_CAUSE_LOOKUP_ROWS, /* past limits.lookup_rows */
+	PGRIPPLE_CAUSE_LOOKUP_KEYS, /* past limits.lookup_keys */
+	PGRIPPLE_CAUSE_LOOKUP_FAILED, /* pgripple_walk_escalate() was called */
+};
+
+const char *pgripple_cause_name(enum pgripple_cause cause);
+
+/* Called for every escalation: relation->to is touched as a whole.  For one
+ * relation and cause it may be called many times. */
+typedef void (*pgripple_escalation_cb)(void *context,
+    const struct pgripple_relation *relation, enum pgripple_cause cause);
+void pgripple_walk_on_escalation(
+    struct pgripple_walk *walk, pgripple_escalation_cb callback, void *context);
+
 enum pgripple_walk_outcome {
 	PGRIPPLE_WALK_DONE = 0,
 	PGRIPPLE_WALK_LOOKUPS = 1, /* all lookups of the round want answers */
@@ -110,6 +156,13 @@ size_t pgripple_walk_n_touches(const struct pgripple_walk *walk);
 /* How often a limit, an unknown value or a failed lookup made a whole model of
  * rows. */
 size_t pgripple_walk_n_escalations(const struct pgripple_walk *walk);
+
+/* What the change of that number, or the key of a lookup, led to at once;
+ * newest first.  To be called when the walk is done. */
+const struct pgripple_arrival *pgripple_walk_roots(
+    const struct pgripple_walk *walk, size_t change);
+const struct pgripple_arrival *pgripple_walk_answers(
+    const struct lookup_key *key);
 
 /* A way through the graph that a change went, and how many rows it touched at
  * the end of it.  A cycle is folded: it leads back to where it began. */

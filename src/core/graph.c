@@ -160,24 +160,42 @@ spelled_alike(const struct pgripple_column *a, const struct pgripple_column *b)
 	       (is_integer(a->type) && is_integer(b->type));
 }
 
-static bool
-is_direct(const struct pgripple_relation *relation)
+struct pgripple_columns
+pgripple_relation_missing(const struct pgripple_relation *relation)
 {
 	struct pgripple_columns missing = relation->transitive
 					      ? relation->to->needed_to_pass
 					      : relation->to->needed_to_stop;
 
-	if (!relation->enabled)
-		return false;
 	for (size_t i = 0; i < relation->n_columns; i++) {
-		size_t from = relation->from_columns[i];
 		size_t to = relation->to_columns[i];
 
-		if (!spelled_alike(&relation->from->table->columns[from],
-			&relation->to->table->columns[to]))
-			return false;
 		missing.bits[to / 64] &= ~(UINT64_C(1) << (to % 64));
 	}
+	return missing;
+}
+
+bool
+pgripple_relation_is_spelled_alike(
+    const struct pgripple_relation *relation, size_t pair)
+{
+	size_t from = relation->from_columns[pair];
+	size_t to = relation->to_columns[pair];
+
+	return spelled_alike(&relation->from->table->columns[from],
+	    &relation->to->table->columns[to]);
+}
+
+static bool
+is_direct(const struct pgripple_relation *relation)
+{
+	struct pgripple_columns missing = pgripple_relation_missing(relation);
+
+	if (!relation->enabled)
+		return false;
+	for (size_t i = 0; i < relation->n_columns; i++)
+		if (!pgripple_relation_is_spelled_alike(relation, i))
+			return false;
 	for (size_t i = 0; i < N_ELEMENTS(missing.bits); i++)
 		if (missing.bits[i] != 0)
 			return false;

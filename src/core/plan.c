@@ -8,7 +8,6 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/map.h"
-#include "core/condition.h"
 #include "core/template.h"
 
 const char *
@@ -92,9 +91,10 @@ emit_whole_patterns(struct emitter *emitter, const struct pgripple_model *model)
 static bool
 applies(const struct pgripple_rule *rule, const struct pgripple_touch *touch)
 {
-	return rule->enabled &&
-	       (touch->own != NULL || !rule->own_change_only) &&
-	       condition_holds(&rule->condition, touch);
+	size_t column;
+
+	return pgripple_judge_rule(touch, rule, &column) ==
+	       PGRIPPLE_VERDICT_APPLIES;
 }
 
 static int

@@ -63,6 +63,43 @@ pgripple_walk_arena(struct pgripple_walk *walk)
 	return walk->arena;
 }
 
+/* Escalations. */
+
+const char *
+pgripple_cause_name(enum pgripple_cause cause)
+{
+	switch (cause) {
+	case PGRIPPLE_CAUSE_UNKNOWN_VALUE:
+		return "unknown value";
+	case PGRIPPLE_CAUSE_TOUCHED_ROWS:
+		return "touched rows";
+	case PGRIPPLE_CAUSE_LOOKUP_ROWS:
+		return "lookup rows";
+	case PGRIPPLE_CAUSE_LOOKUP_KEYS:
+		return "lookup keys";
+	case PGRIPPLE_CAUSE_LOOKUP_FAILED:
+		return "lookup failed";
+	}
+	return "unknown";
+}
+
+void
+pgripple_walk_on_escalation(
+    struct pgripple_walk *walk, pgripple_escalation_cb callback, void *context)
+{
+	walk->on_escalation = callback;
+	walk->escalation_context = context;
+}
+
+void
+walk_note_escalation(struct pgripple_walk *walk,
+    const struct pgripple_relation *relation, enum pgripple_cause cause)
+{
+	walk->n_escalations++;
+	if (walk->on_escalation != NULL)
+		walk->on_escalation(walk->escalation_context, relation, cause);
+}
+
 /* Identities. */
 
 void
@@ -77,8 +114,8 @@ walk_add_value(struct buf *identity, const struct pgripple_value *value)
 		buf_add(identity, value->text, value->length);
 }
 
-static const struct pgripple_columns *
-needed_columns(const struct pgripple_touch *touch)
+const struct pgripple_columns *
+pgripple_touch_needed(const struct pgripple_touch *touch)
 {
 	if (touch->own != NULL)
 		return &touch->model->needed_to_own;
@@ -91,7 +128,7 @@ needed_columns(const struct pgripple_touch *touch)
 static void
 identify(struct buf *identity, const struct pgripple_touch *touch)
 {
-	const struct pgripple_columns *needed = needed_columns(touch);
+	const struct pgripple_columns *needed = pgripple_touch_needed(touch);
 	struct {
 		uint32_t model;
 		uint8_t whole, may_pass, own, op, has_changed, unused[3];
@@ -177,13 +214,15 @@ is_past_limit(struct pgripple_walk *walk, const struct pgripple_touch *wanted)
 }
 
 struct pgripple_touch *
-walk_add_touch(struct pgripple_walk *walk, struct pgripple_touch wanted)
+walk_add_touch(struct pgripple_walk *walk,
+    const struct pgripple_relation *relation, struct pgripple_touch wanted)
 {
 	struct pgripple_touch *touch;
 	void **place;
 
 	if (is_past_limit(walk, &wanted)) {
-		walk->n_escalations++;
+		walk_note_escalation(
+		    walk, relation, PGRIPPLE_CAUSE_TOUCHED_ROWS);
 		wanted.whole = true;
 		wanted.values = NULL;
 	}
@@ -263,8 +302,8 @@ walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
 	    .may_pass = relation->transitive,
 	};
 
-	return walk_arrive(
-	    walk, &from->onward, relation, walk_add_touch(walk, wanted));
+	return walk_arrive(walk, &from->onward, relation,
+	    walk_add_touch(walk, relation, wanted));
 }
 
 /* Changes. */
@@ -282,7 +321,7 @@ add_root(struct pgripple_walk *walk, const struct pgripple_change *change,
 	};
 
 	return walk_arrive(walk, &walk->roots[walk->n_changes - 1], NULL,
-	    walk_add_touch(walk, wanted));
+	    walk_add_touch(walk, NULL, wanted));
 }
 
 static int
@@ -325,26 +364,52 @@ pgripple_walk_add(struct pgripple_walk *walk,
 
 /* Expansion. */
 
-enum key_outcome {
-	KEY_KNOWN,
-	KEY_NULL,
-	KEY_UNKNOWN,
-};
-
-static enum key_outcome
+static enum pgripple_verdict
 read_key(const struct pgripple_touch *touch,
-    const struct pgripple_relation *relation, struct pgripple_value *ret_key)
+    const struct pgripple_relation *relation, struct pgripple_value *ret_key,
+    size_t *ret_column)
 {
-	enum key_outcome outcome = KEY_KNOWN;
+	enum pgripple_verdict verdict = PGRIPPLE_VERDICT_APPLIES;
 
 	for (size_t i = 0; i < relation->n_columns; i++) {
-		ret_key[i] = touch->values[relation->from_columns[i]];
+		size_t column = relation->from_columns[i];
+
+		ret_key[i] = touch->values[column];
+		if (ret_key[i].kind == PGRIPPLE_VALUE_TEXT)
+			continue;
+		*ret_column = column;
 		if (ret_key[i].kind == PGRIPPLE_VALUE_NULL)
-			return KEY_NULL;
-		if (ret_key[i].kind == PGRIPPLE_VALUE_UNKNOWN)
-			outcome = KEY_UNKNOWN;
+			return PGRIPPLE_VERDICT_NULL;
+		verdict = PGRIPPLE_VERDICT_UNKNOWN;
 	}
-	return outcome;
+	return verdict;
+}
+
+/* The key is read only if it is needed: not of a whole model. */
+static enum pgripple_verdict
+judge(const struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, struct pgripple_value *ret_key,
+    size_t *ret_column)
+{
+	enum pgripple_verdict verdict;
+
+	if (!relation->enabled)
+		return PGRIPPLE_VERDICT_DISABLED;
+	if (!touch->may_pass)
+		return PGRIPPLE_VERDICT_STOPPED;
+	verdict = condition_judge(&relation->condition, touch, ret_column);
+	if (verdict != PGRIPPLE_VERDICT_APPLIES || touch->whole)
+		return verdict;
+	return read_key(touch, relation, ret_key, ret_column);
+}
+
+enum pgripple_verdict
+pgripple_judge_relation(const struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, size_t *ret_column)
+{
+	struct pgripple_value key[PGRIPPLE_MAX_MATCH];
+
+	return judge(touch, relation, key, ret_column);
 }
 
 /* The dependent row as far as the key tells it, which is far enough. */
@@ -367,20 +432,20 @@ follow(struct pgripple_walk *walk, struct pgripple_touch *touch,
     const struct pgripple_relation *relation)
 {
 	struct pgripple_value key[PGRIPPLE_MAX_MATCH];
+	size_t column;
 
-	if (!relation->enabled || !condition_holds(&relation->condition, touch))
+	switch (judge(touch, relation, key, &column)) {
+	case PGRIPPLE_VERDICT_APPLIES:
+		break;
+	case PGRIPPLE_VERDICT_UNKNOWN:
+		walk_note_escalation(
+		    walk, relation, PGRIPPLE_CAUSE_UNKNOWN_VALUE);
+		return walk_reach(walk, touch, relation, NULL);
+	default:
 		return 0;
+	}
 	if (touch->whole)
 		return walk_reach(walk, touch, relation, NULL);
-	switch (read_key(touch, relation, key)) {
-	case KEY_NULL:
-		return 0;
-	case KEY_UNKNOWN:
-		walk->n_escalations++;
-		return walk_reach(walk, touch, relation, NULL);
-	case KEY_KNOWN:
-		break;
-	}
 	return relation->direct ? reach_directly(walk, touch, relation, key)
 				: walk_want(walk, touch, relation, key);
 }
@@ -397,7 +462,7 @@ pgripple_walk_step(struct pgripple_walk *walk, struct pgripple_error *err)
 		while ((touch = *walk->pending) != NULL) {
 			walk->pending = &touch->next;
 			if (!touch->may_pass)
-				continue;
+				continue; /* spares it the judgement */
 			for (size_t i = 0; i < touch->model->n_out; i++)
 				if (follow(walk, touch, touch->model->out[i]) <
 				    0)

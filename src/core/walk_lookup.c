@@ -143,6 +143,27 @@ answered_key(struct pgripple_walk *walk, struct lookup_state *state,
 	return key != NULL ? key : state->round[0];
 }
 
+static int
+escalate(struct pgripple_walk *walk, struct lookup_state *state,
+    enum pgripple_cause cause, struct pgripple_error *err)
+{
+	const struct pgripple_relation *relation = state->lookup.relation;
+	struct pgripple_touch wanted = {
+	    .model = relation->to,
+	    .whole = true,
+	    .may_pass = relation->transitive,
+	};
+	struct pgripple_touch *touch = walk_add_touch(walk, relation, wanted);
+
+	state->overflow = true;
+	walk_note_escalation(walk, relation, cause);
+	for (size_t i = 0; i < state->lookup.n_keys; i++)
+		if (walk_arrive(
+			walk, &state->round[i]->answers, relation, touch) < 0)
+			return walk_nomem(walk, err);
+	return 0;
+}
+
 int
 pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
     const struct pgripple_row *row, struct pgripple_error *err)
@@ -159,10 +180,10 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 	if (state->overflow)
 		return 0;
 	if (++state->n_rows > walk->limits.lookup_rows)
-		return pgripple_walk_escalate(walk, lookup, err);
+		return escalate(walk, state, PGRIPPLE_CAUSE_LOOKUP_ROWS, err);
 	key = answered_key(walk, state, row->values);
 	if (key == NULL || walk_arrive(walk, &key->answers, relation,
-			       walk_add_touch(walk, wanted)) < 0)
+			       walk_add_touch(walk, relation, wanted)) < 0)
 		return walk_nomem(walk, err);
 	return 0;
 }
@@ -171,22 +192,8 @@ int
 pgripple_walk_escalate(
     struct pgripple_walk *walk, size_t lookup, struct pgripple_error *err)
 {
-	struct lookup_state *state = walk->round[lookup];
-	const struct pgripple_relation *relation = state->lookup.relation;
-	struct pgripple_touch wanted = {
-	    .model = relation->to,
-	    .whole = true,
-	    .may_pass = relation->transitive,
-	};
-	struct pgripple_touch *touch = walk_add_touch(walk, wanted);
-
-	state->overflow = true;
-	walk->n_escalations++;
-	for (size_t i = 0; i < state->lookup.n_keys; i++)
-		if (walk_arrive(
-			walk, &state->round[i]->answers, relation, touch) < 0)
-			return walk_nomem(walk, err);
-	return 0;
+	return escalate(
+	    walk, walk->round[lookup], PGRIPPLE_CAUSE_LOOKUP_FAILED, err);
 }
 
 void
@@ -210,7 +217,8 @@ walk_drop_overflown(struct pgripple_walk *walk, struct pgripple_error *err)
 			walk->round[n++] = walk->round[i];
 			continue;
 		}
-		if (pgripple_walk_escalate(walk, i, err) < 0)
+		if (escalate(walk, walk->round[i], PGRIPPLE_CAUSE_LOOKUP_KEYS,
+			err) < 0)
 			return -1;
 		walk->round[i]->lookup.n_keys = 0;
 	}

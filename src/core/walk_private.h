@@ -47,11 +47,17 @@ struct pgripple_walk {
 	size_t n_round;
 	uint32_t last_mark;
 	struct visit *spare_visits; /* of earlier reports */
+	pgripple_escalation_cb on_escalation; /* may be NULL */
+	void *escalation_context;
 	bool nomem; /* sticky: what was walked so far is not complete */
 };
 
 /* "out of memory", remembered: the walk cannot go on. */
 int walk_nomem(struct pgripple_walk *walk, struct pgripple_error *err);
+
+/* Counts it, and tells who wants to know. */
+void walk_note_escalation(struct pgripple_walk *walk,
+    const struct pgripple_relation *relation, enum pgripple_cause cause);
 
 /* Appends a value so that different values give different bytes. */
 void walk_add_value(struct buf *identity, const struct pgripple_value *value);
@@ -67,9 +73,10 @@ int walk_arrive_at_key(struct pgripple_walk *walk,
     struct pgripple_arrival **list, const struct pgripple_relation *relation,
     struct lookup_key *key);
 /* The touch that was asked for, or one that does as much and more, or a new
- * one; NULL when out of memory. */
-struct pgripple_touch *walk_add_touch(
-    struct pgripple_walk *walk, struct pgripple_touch wanted);
+ * one; NULL when out of memory.  The relation is that by which it was reached,
+ * NULL for a row that changed itself. */
+struct pgripple_touch *walk_add_touch(struct pgripple_walk *walk,
+    const struct pgripple_relation *relation, struct pgripple_touch wanted);
 /* A row of relation->to was reached; values NULL: all of them. */
 int walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,

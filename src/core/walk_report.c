@@ -7,6 +7,18 @@
 
 #define MAX_REPORTED_TOUCHES 10000
 
+const struct pgripple_arrival *
+pgripple_walk_roots(const struct pgripple_walk *walk, size_t change)
+{
+	return walk->roots[change];
+}
+
+const struct pgripple_arrival *
+pgripple_walk_answers(const struct lookup_key *key)
+{
+	return key->answers;
+}
+
 struct visit {
 	struct pgripple_touch *touch;
 	struct pgripple_path *path;

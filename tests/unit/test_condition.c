@@ -30,7 +30,10 @@ TestSuite(condition, .init = set_up);
 static bool
 holds(void)
 {
-	return condition_holds(&condition, &touch);
+	size_t column;
+
+	return condition_judge(&condition, &touch, &column) ==
+	       PGRIPPLE_VERDICT_APPLIES;
 }
 
 static void
