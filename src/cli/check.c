@@ -30,6 +30,11 @@ check_files(struct report *report, const struct configuration *configuration)
 	}
 	redis_url_done(&url);
 	report_ok(report, "%s", settings->file);
+	if (settings_observes(settings))
+		report_warning(report,
+		    "Set \"mode\" to \"apply\" when the log shows what you "
+		    "expect.",
+		    "the mode is \"observe\": nothing is invalidated");
 	report_ok(report, "%s: %zu model%s, %zu relation%s, %zu table%s",
 	    settings->graph, graph->n_models, plural(graph->n_models),
 	    graph->n_relations, plural(graph->n_relations), graph->n_tables,
@@ -45,6 +50,10 @@ check_redis(struct report *report, const struct settings *settings)
 	enum exit_status status;
 
 	status = setup_redis(settings, &redis, &err);
+	if (status != EXIT_STATUS_OK && settings_observes(settings)) {
+		report_warning(report, err.hint, "%s", err.text);
+		return;
+	}
 	if (status != EXIT_STATUS_OK) {
 		report_problem(report, err.hint, "%s", err.text);
 		report_status(report, status);

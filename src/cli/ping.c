@@ -9,7 +9,9 @@
  *	{"key": "pgripple:ping:...", "doorbell_us": 900, "redis_us": 200}
  *
  * doorbell_us is from the trigger's clock to the row's arrival at the daemon,
- * redis_us from there to Redis's answer.
+ * redis_us from there to Redis's answer.  A daemon that only observes adds
+ * "observed": true; the canary is then still in Redis, or never was, since
+ * nobody needs a Redis to observe.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -34,11 +36,12 @@
 struct pong {
 	int64_t doorbell_us;
 	int64_t redis_us;
+	bool observed; /* nothing was sent to Redis */
 };
 
 struct ping {
 	struct command *command;
-	struct redis_blocking *redis;
+	struct redis_blocking *redis; /* NULL: observing needs none */
 	const char *schema; /* quoted */
 	int64_t timeout_ms;
 	char key[KEY_SIZE];
@@ -93,7 +96,9 @@ make_key(struct ping *ping, struct pgripple_error *err)
 		    err, PGRIPPLE_ERROR_PEER, "could not get a random number");
 	(void)snprintf(
 	    ping->key, sizeof(ping->key), "pgripple:ping:%016" PRIx64, number);
-	return redis_blocking_set(ping->redis, ping->key, "1", KEY_TTL_MS, err);
+	return ping->redis == NULL ? 0
+				   : redis_blocking_set(ping->redis, ping->key,
+					 "1", KEY_TTL_MS, err);
 }
 
 static int
@@ -161,6 +166,7 @@ is_pong(struct ping *ping, const char *payload)
 		ping->pong = (struct pong){
 		    .doorbell_us = number_member(root, "doorbell_us"),
 		    .redis_us = number_member(root, "redis_us"),
+		    .observed = json_member(root, "observed") != NULL,
 		};
 		arena_free(arena);
 		return true;
@@ -203,10 +209,16 @@ say_stages(const struct ping *ping)
 	const struct pong *pong = &ping->pong;
 	int64_t total_us = ping->answered_us - ping->sent_us;
 	int64_t rest_us = total_us - pong->doorbell_us - pong->redis_us;
+	const char *redis = "the key is gone";
 
+	if (pong->observed)
+		redis = "nothing was sent: the daemon only observes";
+	else if (ping->redis == NULL)
+		redis = "told to remove it: the daemon does not observe, "
+			"unlike the settings";
 	say_stage(
 	    "doorbell", pong->doorbell_us, "from the trigger to the daemon");
-	say_stage("redis", pong->redis_us, "the key is gone");
+	say_stage("redis", pong->redis_us, redis);
 	say_stage("acknowledge", rest_us > 0 ? rest_us : 0,
 	    "the change is deleted from the outbox");
 	say_stage("total", total_us, "it works");
@@ -231,8 +243,9 @@ look_for_trace(
 	trace.is_in_outbox = rows_bool(&rows, 0, 0);
 	trace.n_before = rows_int(&rows, 0, 1);
 	trace.n_daemons = rows_int(&rows, 0, 2);
-	if (redis_blocking_exists(
-		ping->redis, ping->key, &trace.is_in_redis, err) != 0)
+	trace.is_in_redis = false;
+	if (ping->redis != NULL && redis_blocking_exists(ping->redis, ping->key,
+				       &trace.is_in_redis, err) != 0)
 		return -1;
 	*ret_trace = trace;
 	return 0;
@@ -250,6 +263,11 @@ explain(const struct ping *ping, const struct trace *trace,
 		why = "no daemon is connected to this database";
 		hint = "Start it with \"pgripple run\", or \"systemctl start "
 		       "pgripple\"; its log says what it waits for.";
+	} else if (trace->is_in_outbox && ping->redis == NULL) {
+		stage = "acknowledge";
+		why = "the daemon is connected, but the change is still in the "
+		      "outbox";
+		hint = "The daemon's log says what it waits for.";
 	} else if (trace->is_in_outbox && trace->is_in_redis &&
 		   trace->n_before > 0) {
 		stage = "doorbell";
@@ -301,9 +319,10 @@ static enum exit_status
 confirm(struct ping *ping)
 {
 	struct pgripple_error err;
-	bool exists;
+	bool exists = false;
 
-	if (redis_blocking_exists(ping->redis, ping->key, &exists, &err) != 0)
+	if (ping->redis != NULL && !ping->pong.observed &&
+	    redis_blocking_exists(ping->redis, ping->key, &exists, &err) != 0)
 		return output_error(&err);
 	if (exists)
 		return give_up(ping);
@@ -342,11 +361,13 @@ ping_both(struct command *command, const struct settings *settings,
 
 	quote_identifier(&schema, settings->postgres.schema);
 	ping.schema = buf_string(&schema);
-	status = setup_redis(settings, &ping.redis, &err);
+	status = settings_observes(settings)
+		     ? EXIT_STATUS_OK
+		     : setup_redis(settings, &ping.redis, &err);
 	if (status == EXIT_STATUS_OK) {
 		status = go(&ping);
-		/* Still there if something failed. */
-		if (ping.key[0] != '\0' &&
+		/* Still there if something failed, or was only observed. */
+		if (ping.redis != NULL && ping.key[0] != '\0' &&
 		    redis_blocking_unlink(ping.redis, ping.key, &err) != 0 &&
 		    status == EXIT_STATUS_OK)
 			status = output_error(&err);

@@ -294,6 +294,12 @@ settings_free(struct settings *settings)
 		arena_free(settings->arena);
 }
 
+bool
+settings_observes(const struct settings *settings)
+{
+	return strcmp(settings->mode, "observe") == 0;
+}
+
 const char *
 settings_fixed_difference(
     const struct settings *running, const struct settings *candidate)

@@ -23,6 +23,7 @@ const char *notify_mode_name(enum notify_mode mode);
 struct settings {
 	const char *file; /* as given by the user */
 	const char *graph; /* path; relative ones start at the settings file */
+	const char *mode; /* apply, observe */
 
 	struct {
 		const char *conninfo;
@@ -73,6 +74,9 @@ struct settings {
 int settings_load(const char *path, struct pgripple_errors *errors,
     struct settings **ret_settings) MUST_CHECK;
 void settings_free(struct settings *settings);
+
+/* Nothing may be sent to Redis. */
+bool settings_observes(const struct settings *settings);
 
 /* The path of the first setting that differs and that a reload cannot take
  * over, or NULL. */

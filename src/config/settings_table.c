@@ -19,6 +19,9 @@ const struct setting settings_table[] = {
     {"graph", SETTING_TEXT, AT(graph), "graph.yaml", 0, 0, NULL, true,
 	"The file with models and relations; a relative path starts at the "
 	"folder of this file."},
+    {"mode", SETTING_CHOICE, AT(mode), "apply", 0, 0, "apply, observe", true,
+	"`observe` does everything but send to Redis: it logs what would be "
+	"invalidated, and acknowledges it."},
     {"postgres.conninfo", SETTING_TEXT, AT(postgres.conninfo), "", 0, 0, NULL,
 	false,
 	"How libpq connects: `dbname=app host=...` or a URI; several hosts "

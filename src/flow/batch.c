@@ -89,18 +89,40 @@ collect_unlinks(struct batch *batch, struct pgripple_error *err)
 }
 
 static void
-apply(struct batch *batch)
+send_plan(struct batch *batch)
 {
 	struct pgripple_error err;
 	char nonce[64];
 
 	(void)snprintf(nonce, sizeof(nonce), "pgripple:%" PRIu64 ":%" PRId64,
 	    ++batch->number, clock_monotonic_us());
-	if (pgripple_plan_make(batch->walk, &batch->plan, &err) < 0 ||
-	    collect_unlinks(batch, &err) < 0 ||
+	if (collect_unlinks(batch, &err) < 0 ||
 	    redis_apply(batch->peers.redis, batch->unlinks, batch->n_unlinks,
 		nonce, on_applied, batch, &err) < 0)
 		batch_fail(batch, &err);
+}
+
+static void
+apply(struct batch *batch)
+{
+	struct pgripple_error err;
+
+	if (pgripple_plan_make(batch->walk, &batch->plan, &err) < 0) {
+		batch_fail(batch, &err);
+	} else if (settings_observes(batch->settings)) {
+		batch->applied_wall_us = clock_wall_us();
+		batch_step(batch, BATCH_ON_APPLIED);
+	} else {
+		send_plan(batch);
+	}
+}
+
+size_t
+batch_n_tasks(const struct batch *batch)
+{
+	return settings_observes(batch->settings)
+		   ? 0
+		   : batch->plan.n_operations - batch->plan.n_unlink;
 }
 
 /* Ending. */
@@ -108,7 +130,7 @@ apply(struct batch *batch)
 static void
 finish(struct batch *batch)
 {
-	bool has_tasks = batch->plan.n_operations > batch->plan.n_unlink;
+	bool has_tasks = batch_n_tasks(batch) > 0;
 
 	backoff_succeed(&batch->backoff);
 	for (size_t i = 0; i < batch->n_changes; i++)

@@ -103,6 +103,10 @@ print_pong(struct batch *batch, const struct batch_ping *ping)
 	    &buf, "doorbell_us", batch->fetched_wall_us - ping->wall_us);
 	json_write_member_int(
 	    &buf, "redis_us", batch->applied_wall_us - batch->fetched_wall_us);
+	if (settings_observes(batch->settings)) {
+		json_write_key(&buf, "observed");
+		json_write_bool(&buf, true);
+	}
 	json_write_close(&buf, '}');
 	return keep(batch, &buf);
 }
@@ -111,7 +115,7 @@ static int
 print_tasks_and_pongs(struct batch *batch,
     struct outbox_acknowledgement *acknowledgement, struct pgripple_error *err)
 {
-	size_t n_tasks = batch->plan.n_operations - batch->plan.n_unlink;
+	size_t n_tasks = batch_n_tasks(batch);
 	const char **texts =
 	    arena_array(batch->arena, n_tasks + batch->n_pings, sizeof(*texts));
 

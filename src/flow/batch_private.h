@@ -63,6 +63,9 @@ void batch_step(struct batch *batch, enum batch_event event);
 /* Failures are told where they are handled: here. */
 void batch_fail(struct batch *batch, const struct pgripple_error *err);
 
+/* Tasks that the plan leaves: none if it is only observed. */
+size_t batch_n_tasks(const struct batch *batch);
+
 /* The actions; each ends in a step, now or later. */
 void batch_fetch(struct batch *batch);
 void batch_resolve(struct batch *batch);

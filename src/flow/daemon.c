@@ -25,6 +25,14 @@
 
 /* State. */
 
+/* Redis is there, or need not be since nothing is sent to it. */
+static bool
+can_apply(const struct daemon *daemon)
+{
+	return redis_connection_is_up(daemon->redis) ||
+	       settings_observes(daemon->configuration->settings);
+}
+
 static const char *
 missing_peer(const struct daemon *daemon)
 {
@@ -34,7 +42,7 @@ missing_peer(const struct daemon *daemon)
 		return "waiting for Postgres";
 	if (daemon->catalog == NULL)
 		return "waiting for the schema to be installed";
-	if (!redis_connection_is_up(daemon->redis))
+	if (!can_apply(daemon))
 		return "waiting for Redis";
 	return NULL;
 }
@@ -42,6 +50,7 @@ missing_peer(const struct daemon *daemon)
 void
 daemon_look_at_state(struct daemon *daemon)
 {
+	const struct settings *settings = daemon->configuration->settings;
 	const char *missing = missing_peer(daemon);
 	bool live = missing == NULL;
 
@@ -49,6 +58,7 @@ daemon_look_at_state(struct daemon *daemon)
 		return;
 	if (live && !daemon->live)
 		log_event(LOG_LEVEL_INFO, "daemon.ready",
+		    log_string("mode", settings->mode),
 		    log_string("postgres", session_describe(daemon->work)),
 		    log_string(
 			"redis", redis_connection_describe(daemon->redis)),
@@ -57,7 +67,10 @@ daemon_look_at_state(struct daemon *daemon)
 		    log_int("relations",
 			(int64_t)daemon->configuration->graph->n_relations));
 	daemon->live = live;
-	systemd_status("%s", live ? "live" : missing);
+	systemd_status("%s", !live ? missing
+			     : settings_observes(settings)
+				 ? "live, only observing"
+				 : "live");
 }
 
 /* Stopping. */
@@ -116,8 +129,7 @@ daemon_turn(struct daemon *daemon)
 		daemon_describe(daemon);
 	else if (daemon->coverage_due && daemon->catalog != NULL)
 		daemon_look_for_gaps(daemon);
-	else if (daemon->catalog == NULL ||
-		 !redis_connection_is_up(daemon->redis))
+	else if (daemon->catalog == NULL || !can_apply(daemon))
 		return;
 	else if (tasks_wants_session(daemon->tasks))
 		tasks_take_turn(daemon->tasks);

@@ -50,8 +50,9 @@ daemon_use(struct daemon *daemon, struct configuration *configuration,
 	batch_configure(daemon->batch, configuration->settings,
 	    configuration->graph, catalog);
 	tasks_configure(daemon->tasks, configuration->settings);
-	report_configure(
-	    daemon->report, configuration->settings->log.changes_per_second);
+	report_configure(daemon->report,
+	    configuration->settings->log.changes_per_second,
+	    settings_observes(configuration->settings));
 	daemon_configure_log(configuration->settings);
 }
 
@@ -69,6 +70,7 @@ end_reload(struct daemon *daemon, const char *event, const char *reason)
 {
 	log_event(reason == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, event,
 	    log_string("file", daemon->settings_path),
+	    log_string("mode", daemon->configuration->settings->mode),
 	    log_string("error", reason),
 	    log_string("hint",
 		reason == NULL

@@ -24,6 +24,7 @@
 
 struct report {
 	struct event *second; /* runs while lines were written or summed up */
+	bool observes;
 	int64_t max_lines;
 	int64_t n_lines; /* in this second */
 	int64_t n_keys; /* of them */
@@ -45,7 +46,8 @@ write_summary(struct report *report)
 {
 	if (report->n_summed == 0)
 		return;
-	log_event(LOG_LEVEL_INFO, "changes.applied",
+	log_event(LOG_LEVEL_INFO,
+	    report->observes ? "changes.observed" : "changes.applied",
 	    log_int("changes", report->n_summed),
 	    log_int("rows", report->n_summed_rows));
 	report->n_summed = report->n_summed_rows = 0;
@@ -88,8 +90,12 @@ report_free(struct report *report)
 }
 
 void
-report_configure(struct report *report, int64_t changes_per_second)
+report_configure(
+    struct report *report, int64_t changes_per_second, bool observes)
 {
+	if (observes != report->observes)
+		write_summary(report); /* of those before */
+	report->observes = observes;
 	report->max_lines = changes_per_second;
 }
 
@@ -199,7 +205,7 @@ add_paths(struct line *line, const struct pgripple_path *path)
 }
 
 static void
-write_line(const struct line *line, int64_t applied_wall_us)
+write_line(const struct line *line, const char *event, int64_t applied_wall_us)
 {
 	const struct pgripple_change *change = line->change;
 	const struct log_field fields[] = {
@@ -219,7 +225,7 @@ write_line(const struct line *line, int64_t applied_wall_us)
 	    {.kind = LOG_FIELD_END},
 	};
 
-	log_unlimited(LOG_LEVEL_INFO, "change.applied", fields);
+	log_unlimited(LOG_LEVEL_INFO, event, fields);
 }
 
 static void
@@ -240,7 +246,9 @@ report_line(struct report *report, struct pgripple_walk *walk, size_t number,
 		walk, number, add_touch, &line, &first, NULL) == 0) {
 		json_write_close(&line.keys, ']');
 		add_paths(&line, first);
-		write_line(&line, applied_wall_us);
+		write_line(&line,
+		    report->observes ? "change.observed" : "change.applied",
+		    applied_wall_us);
 	}
 	report->n_keys += line.n_keys + line.n_patterns;
 	buf_done(&line.paths);

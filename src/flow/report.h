@@ -5,6 +5,7 @@
 #ifndef PGRIPPLE_FLOW_REPORT_H
 #define PGRIPPLE_FLOW_REPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,10 @@ int report_new(struct event_base *base, struct report **ret_report,
 /* Writes what is still to be summed up. */
 void report_free(struct report *report);
 
-/* Lines a second; above it, a summary. */
-void report_configure(struct report *report, int64_t changes_per_second);
+/* Lines a second; above it, a summary.  Changes that are only observed are
+ * told as such. */
+void report_configure(
+    struct report *report, int64_t changes_per_second, bool observes);
 
 /* Tells of an applied change, the one of that number in the walk, which is
  * done; applied_wall_us is when Redis had answered. */

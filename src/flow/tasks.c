@@ -169,12 +169,17 @@ on_slice(void *context, enum redis_apply_outcome outcome,
 							: TASKS_ON_SLICE);
 }
 
+/* One that was under way when the mode became "observe" waits. */
 static void
 scan(struct tasks *tasks)
 {
 	const char *run_id = redis_connection_server(tasks->redis)->run_id;
 	struct pgripple_error err;
 
+	if (settings_observes(tasks->settings)) {
+		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+		return;
+	}
 	if (strcmp(run_id, tasks->run_id) != 0) {
 		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
 		start_over(tasks);
@@ -351,7 +356,8 @@ tasks_wake(struct tasks *tasks)
 bool
 tasks_wants_session(const struct tasks *tasks)
 {
-	return tasks->state == TASKS_WANTING || tasks->state == TASKS_ENDING;
+	return !settings_observes(tasks->settings) &&
+	       (tasks->state == TASKS_WANTING || tasks->state == TASKS_ENDING);
 }
 
 void

@@ -30,8 +30,8 @@ void tasks_configure(struct tasks *tasks, const struct settings *settings);
 
 /* There may be tasks: look when there is a turn. */
 void tasks_wake(struct tasks *tasks);
-/* It has a statement for the work session, which is given its turn by
- * tasks_take_turn(), up and not busy. */
+/* It has a statement for the work session (never while the daemon observes),
+ * which is given its turn by tasks_take_turn(), up and not busy. */
 bool tasks_wants_session(const struct tasks *tasks);
 void tasks_take_turn(struct tasks *tasks);
 /* A statement of its own is under way. */
