@@ -9,6 +9,13 @@
  * A value that is a JSON object stands for one that is not known.  "whole"
  * instead of images says that any row may have changed.  Unknown members are
  * skipped, so that triggers may be newer than the daemon.
+ *
+ * Nothing need have changed where somebody asked by hand:
+ *
+ *	{"op":"invalidate","model":"team","new":[{"id":1}]}
+ *
+ * Such a change is of one model and not of all that live on its table, and its
+ * rows are told by some of their columns.
  */
 #ifndef PGRIPPLE_CHANGE_H
 #define PGRIPPLE_CHANGE_H
@@ -43,6 +50,7 @@ struct pgripple_change {
 	int64_t wall_us; /* when the trigger ran; 0 if not known */
 	enum pgripple_op op;
 	const struct pgripple_table *table; /* NULL for a ping */
+	const struct pgripple_model *model; /* asked for by hand; or NULL */
 	bool whole; /* any row may have changed */
 	const char *whole_reason; /* "bulk", "truncate", ... */
 	bool drift; /* the table's columns are not those of the install */

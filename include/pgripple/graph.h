@@ -30,6 +30,7 @@ enum pgripple_op {
 	PGRIPPLE_OP_DELETE,
 	PGRIPPLE_OP_TRUNCATE,
 	PGRIPPLE_OP_PING, /* not of a table: the canary of "pgripple ping" */
+	PGRIPPLE_OP_INVALIDATE, /* of a model, by hand: nothing changed */
 };
 
 const char *pgripple_op_name(enum pgripple_op op);

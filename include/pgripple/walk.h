@@ -81,13 +81,18 @@ struct pgripple_arrival {
 	struct pgripple_arrival *next;
 };
 
-/* What the walk must know of the database to go on: the rows of relation->to
- * that match one of the keys. */
+/* What the walk must know of the database to go on: the rows of a model that
+ * match one of the keys. */
 struct pgripple_lookup {
+	/* That leads to them; NULL: the rows were asked for by hand, and the
+	 * keys are of the same columns. */
 	const struct pgripple_relation *relation;
-	struct pgripple_columns wanted; /* of relation->to's table */
-	/* n_keys times relation->n_columns values, key by key; never NULL or
-	 * unknown, no key twice. */
+	const struct pgripple_model *model;
+	const size_t *columns; /* of its table: those that match the keys */
+	size_t n_columns; /* at most PGRIPPLE_MAX_MATCH */
+	struct pgripple_columns wanted; /* of its table */
+	/* n_keys times n_columns values, key by key; never NULL or unknown, no
+	 * key twice. */
 	const struct pgripple_value *keys;
 	size_t n_keys;
 };
@@ -141,11 +146,12 @@ const struct pgripple_lookup *pgripple_walk_lookup(
     const struct pgripple_walk *walk, size_t lookup);
 
 /* A row that a lookup found; its values live in the walk's arena.  Past
- * limits.lookup_rows the model is touched as a whole.  -1: NOMEM. */
+ * limits.lookup_rows the lookup is escalated.  -1: NOMEM. */
 int pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
     const struct pgripple_row *row, struct pgripple_error *err)
     PGRIPPLE_MUST_CHECK;
-/* The lookup cannot be answered: its model is touched as a whole. */
+/* The lookup cannot be answered: its model is touched as a whole; rows that
+ * were asked for by hand as far as they are known. */
 int pgripple_walk_escalate(struct pgripple_walk *walk, size_t lookup,
     struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
 

@@ -163,6 +163,7 @@ decode_op(const struct json *root, enum pgripple_op *ret_op,
 	    PGRIPPLE_OP_DELETE,
 	    PGRIPPLE_OP_TRUNCATE,
 	    PGRIPPLE_OP_PING,
+	    PGRIPPLE_OP_INVALIDATE,
 	};
 	const struct json *op = json_member(root, "op");
 
@@ -247,13 +248,42 @@ decode_table(struct arena *arena, const struct pgripple_graph *graph,
 	return *ret_table == NULL ? PGRIPPLE_DECODE_UNWATCHED : 0;
 }
 
-/* A change of which only the table is certain. */
+/* Of a model that is not known nothing can be escalated: to be rejected, and
+ * tried again with a graph that has it. */
+static int
+decode_model(const struct pgripple_graph *graph, const struct json *root,
+    struct pgripple_change *change, struct pgripple_error *err)
+{
+	const struct json *name = json_member(root, "model");
+
+	if (name == NULL || name->kind != JSON_STRING)
+		return pgripple_error_set(
+		    err, PGRIPPLE_ERROR_INPUT, "\"model\" is missing");
+	change->model = pgripple_graph_model(graph, name->text);
+	if (change->model == NULL)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+		    "model \"%.64s\" is not in the graph", name->text);
+	change->table = change->model->table;
+	return 0;
+}
+
+static bool
+has_op(const struct json *root, enum pgripple_op op)
+{
+	const struct json *member = json_member(root, "op");
+
+	return member != NULL && json_is(member, pgripple_op_name(op));
+}
+
+/* A change of which only the table, or the model, is certain. */
 static void
-make_whole(struct pgripple_change *change, const struct pgripple_table *table)
+make_whole(struct pgripple_change *change, const struct pgripple_change *known)
 {
 	*change = (struct pgripple_change){
-	    .op = PGRIPPLE_OP_UPDATE,
-	    .table = table,
+	    .op = known->model != NULL ? PGRIPPLE_OP_INVALIDATE
+				       : PGRIPPLE_OP_UPDATE,
+	    .table = known->table,
+	    .model = known->model,
 	    .whole = true,
 	    .whole_reason = "not understood",
 	};
@@ -275,15 +305,16 @@ pgripple_change_decode(struct arena *arena, const struct pgripple_graph *graph,
 		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
 		    "the change is %s instead of an object",
 		    json_kind_name(root->kind));
-	if (json_member(root, "op") != NULL &&
-	    json_is(json_member(root, "op"), "ping")) {
+	if (has_op(root, PGRIPPLE_OP_PING)) {
 		change.op = PGRIPPLE_OP_PING;
 		if (decode_ping(root, &change, err) < 0)
 			return -1;
 		*ret_change = change;
 		return PGRIPPLE_DECODE_DONE;
 	}
-	outcome = decode_table(arena, graph, root, &change.table, err);
+	outcome = has_op(root, PGRIPPLE_OP_INVALIDATE)
+		      ? decode_model(graph, root, &change, err)
+		      : decode_table(arena, graph, root, &change.table, err);
 	if (outcome != 0)
 		return outcome;
 	decoder.table = change.table;
@@ -292,7 +323,7 @@ pgripple_change_decode(struct arena *arena, const struct pgripple_graph *graph,
 	if (decode_content(&decoder, root, &change) < 0) {
 		if (err->kind != PGRIPPLE_ERROR_INPUT)
 			return -1;
-		make_whole(ret_change, change.table);
+		make_whole(ret_change, &change);
 		return PGRIPPLE_DECODE_ESCALATED;
 	}
 	*ret_change = change;

@@ -32,6 +32,9 @@ static enum pgripple_verdict
 judge_own_change(const struct pgripple_condition *condition,
     const struct pgripple_change *change)
 {
+	/* Whoever asks by hand means the row, whatever happened to it. */
+	if (change->op == PGRIPPLE_OP_INVALIDATE)
+		return PGRIPPLE_VERDICT_APPLIES;
 	if ((condition->ops >> change->op & 1) == 0)
 		return PGRIPPLE_VERDICT_OPS;
 	if (!condition->has_changed || !change->has_changed ||

@@ -22,6 +22,8 @@ pgripple_op_name(enum pgripple_op op)
 		return "truncate";
 	case PGRIPPLE_OP_PING:
 		return "ping";
+	case PGRIPPLE_OP_INVALIDATE:
+		return "invalidate";
 	}
 	return "unknown";
 }

@@ -29,15 +29,14 @@ pgripple_walk_new(
 	if (walk->arena != NULL) {
 		walk->by_relation = arena_array(walk->arena, graph->n_relations,
 		    sizeof(*walk->by_relation));
-		walk->round = arena_array(
-		    walk->arena, graph->n_relations, sizeof(*walk->round));
 	}
-	if (walk->by_relation == NULL || walk->round == NULL) {
+	if (walk->by_relation == NULL) {
 		pgripple_walk_free(walk);
 		return NULL;
 	}
 	walk->last = &walk->first;
 	walk->pending = &walk->first;
+	walk->last_asked = &walk->asked;
 	return walk;
 }
 
@@ -50,6 +49,9 @@ pgripple_walk_free(struct pgripple_walk *walk)
 	     walk->by_relation != NULL && i < walk->graph->n_relations; i++)
 		if (walk->by_relation[i] != NULL)
 			map_done(&walk->by_relation[i]->by_key);
+	for (struct lookup_state *state = walk->by_hand; state != NULL;
+	     state = state->next)
+		map_done(&state->by_key);
 	map_done(&walk->seen);
 	buf_done(&walk->scratch);
 	free(walk->roots);
@@ -325,20 +327,34 @@ add_root(struct pgripple_walk *walk, const struct pgripple_change *change,
 }
 
 static int
+add_row(struct pgripple_walk *walk, const struct pgripple_change *change,
+    const struct pgripple_model *model, const struct pgripple_row *row)
+{
+	return walk_must_find(change, model, row)
+		   ? walk_find(walk, change, row)
+		   : add_root(walk, change, model, row->values);
+}
+
+static int
 add_roots(struct pgripple_walk *walk, const struct pgripple_change *change,
     const struct pgripple_model *model)
 {
 	if (change->whole)
 		return add_root(walk, change, model, NULL);
 	for (size_t i = 0; i < change->n_old; i++)
-		if (add_root(walk, change, model, change->old_rows[i].values) <
-		    0)
+		if (add_row(walk, change, model, &change->old_rows[i]) < 0)
 			return -1;
 	for (size_t i = 0; i < change->n_new; i++)
-		if (add_root(walk, change, model, change->new_rows[i].values) <
-		    0)
+		if (add_row(walk, change, model, &change->new_rows[i]) < 0)
 			return -1;
 	return 0;
+}
+
+static bool
+concerns(
+    const struct pgripple_change *change, const struct pgripple_model *model)
+{
+	return change->model == NULL || change->model == model;
 }
 
 int
@@ -356,9 +372,13 @@ pgripple_walk_add(struct pgripple_walk *walk,
 		walk->roots_capacity = capacity;
 	}
 	walk->roots[walk->n_changes++] = NULL;
-	for (size_t i = 0; i < change->table->n_models; i++)
-		if (add_roots(walk, change, change->table->models[i]) < 0)
+	for (size_t i = 0; i < change->table->n_models; i++) {
+		const struct pgripple_model *model = change->table->models[i];
+
+		if (concerns(change, model) &&
+		    add_roots(walk, change, model) < 0)
 			return walk_nomem(walk, err);
+	}
 	return 0;
 }
 
@@ -455,7 +475,8 @@ pgripple_walk_step(struct pgripple_walk *walk, struct pgripple_error *err)
 {
 	if (walk->nomem)
 		return pgripple_error_nomem(err);
-	walk_end_round(walk);
+	if (walk_end_round(walk) < 0 || walk_ask_by_hand(walk) < 0)
+		return walk_nomem(walk, err);
 	do {
 		struct pgripple_touch *touch;
 

@@ -28,6 +28,9 @@ lookup_state(
 	if (*state == NULL)
 		return NULL;
 	(*state)->lookup.relation = relation;
+	(*state)->lookup.model = relation->to;
+	(*state)->lookup.columns = relation->to_columns;
+	(*state)->lookup.n_columns = relation->n_columns;
 	(*state)->lookup.wanted = *needed;
 	/* Which of the keys a row answers is told by its own columns. */
 	for (size_t i = 0; i < relation->n_columns; i++)
@@ -41,7 +44,7 @@ lookup_state(
 static int
 grow_round(struct pgripple_walk *walk, struct lookup_state *state)
 {
-	size_t n = state->lookup.relation->n_columns;
+	size_t n = state->lookup.n_columns;
 	size_t capacity = 4 * state->capacity + 16;
 	struct pgripple_value *keys;
 	struct lookup_key **round;
@@ -65,22 +68,64 @@ grow_round(struct pgripple_walk *walk, struct lookup_state *state)
 	return 0;
 }
 
+/* The lookup is one of this round; what is outgrown stays in the arena. */
 static int
-ask(struct pgripple_walk *walk, struct lookup_state *state,
+join_round(struct pgripple_walk *walk, struct lookup_state *state)
+{
+	if (walk->n_round == walk->round_capacity) {
+		size_t capacity = 2 * walk->round_capacity + 16;
+		struct lookup_state **round = arena_array(
+		    walk->arena, capacity, sizeof(struct lookup_state *));
+
+		if (round == NULL)
+			return -1;
+		if (walk->n_round > 0)
+			memcpy(round, walk->round,
+			    walk->n_round * sizeof(struct lookup_state *));
+		walk->round = round;
+		walk->round_capacity = capacity;
+	}
+	walk->round[walk->n_round++] = state;
+	return 0;
+}
+
+static int
+add_key(struct pgripple_walk *walk, struct lookup_state *state,
     struct lookup_key *key, const struct pgripple_value *values)
 {
-	const struct pgripple_relation *relation = state->lookup.relation;
-	size_t n = relation->n_columns;
+	size_t n = state->lookup.n_columns;
 
 	if (state->lookup.n_keys >= walk->limits.lookup_keys)
 		state->overflow = true;
-	if (state->lookup.n_keys == 0)
-		walk->round[walk->n_round++] = state;
+	if (state->lookup.n_keys == 0 && join_round(walk, state) < 0)
+		return -1;
 	if (grow_round(walk, state) < 0)
 		return -1;
 	memcpy(&state->keys[state->lookup.n_keys * n], values,
 	    n * sizeof(*values));
 	state->round[state->lookup.n_keys++] = key;
+	return 0;
+}
+
+int
+walk_ask(struct pgripple_walk *walk, struct lookup_state *state,
+    const struct pgripple_value *values, struct lookup_key **ret_key)
+{
+	struct lookup_key *key;
+	void **place;
+
+	buf_reset(&walk->scratch);
+	for (size_t i = 0; i < state->lookup.n_columns; i++)
+		walk_add_value(&walk->scratch, &values[i]);
+	place = walk_remember(walk, &state->by_key);
+	if (place == NULL)
+		return -1;
+	if (*place == NULL) {
+		*place = key = arena_alloc(walk->arena, sizeof(*key));
+		if (key == NULL || add_key(walk, state, key, values) < 0)
+			return -1;
+	}
+	*ret_key = *place;
 	return 0;
 }
 
@@ -91,24 +136,14 @@ walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
 {
 	struct lookup_state *state = lookup_state(walk, relation);
 	struct lookup_key *key;
-	void **place;
 
 	if (state == NULL)
 		return -1;
 	if (state->overflow)
 		return walk_reach(walk, from, relation, NULL);
-	buf_reset(&walk->scratch);
-	for (size_t i = 0; i < relation->n_columns; i++)
-		walk_add_value(&walk->scratch, &values[i]);
-	place = walk_remember(walk, &state->by_key);
-	if (place == NULL)
+	if (walk_ask(walk, state, values, &key) < 0)
 		return -1;
-	if (*place == NULL) {
-		*place = key = arena_alloc(walk->arena, sizeof(*key));
-		if (key == NULL || ask(walk, state, key, values) < 0)
-			return -1;
-	}
-	return walk_arrive_at_key(walk, &from->onward, relation, *place);
+	return walk_arrive_at_key(walk, &from->onward, relation, key);
 }
 
 size_t
@@ -130,22 +165,23 @@ static struct lookup_key *
 answered_key(struct pgripple_walk *walk, struct lookup_state *state,
     const struct pgripple_value *values)
 {
-	const struct pgripple_relation *relation = state->lookup.relation;
+	const struct pgripple_lookup *lookup = &state->lookup;
 	struct lookup_key *key;
 
 	buf_reset(&walk->scratch);
-	for (size_t i = 0; i < relation->n_columns; i++)
-		walk_add_value(
-		    &walk->scratch, &values[relation->to_columns[i]]);
+	for (size_t i = 0; i < lookup->n_columns; i++)
+		walk_add_value(&walk->scratch, &values[lookup->columns[i]]);
 	if (walk->scratch.failed)
 		return NULL;
 	key = map_get(&state->by_key, walk->scratch.bytes, walk->scratch.n);
-	return key != NULL ? key : state->round[0];
+	if (key == NULL)
+		return state->round[0];
+	key->is_found = true;
+	return key;
 }
 
 static int
-escalate(struct pgripple_walk *walk, struct lookup_state *state,
-    enum pgripple_cause cause, struct pgripple_error *err)
+touch_whole(struct pgripple_walk *walk, struct lookup_state *state)
 {
 	const struct pgripple_relation *relation = state->lookup.relation;
 	struct pgripple_touch wanted = {
@@ -155,13 +191,27 @@ escalate(struct pgripple_walk *walk, struct lookup_state *state,
 	};
 	struct pgripple_touch *touch = walk_add_touch(walk, relation, wanted);
 
-	state->overflow = true;
-	walk_note_escalation(walk, relation, cause);
 	for (size_t i = 0; i < state->lookup.n_keys; i++)
 		if (walk_arrive(
 			walk, &state->round[i]->answers, relation, touch) < 0)
-			return walk_nomem(walk, err);
+			return -1;
 	return 0;
+}
+
+static int
+escalate(struct pgripple_walk *walk, struct lookup_state *state,
+    enum pgripple_cause cause, struct pgripple_error *err)
+{
+	int result;
+
+	state->overflow = true;
+	if (state->lookup.relation != NULL) {
+		walk_note_escalation(walk, state->lookup.relation, cause);
+		result = touch_whole(walk, state);
+	} else {
+		result = walk_give_up(walk, state);
+	}
+	return result < 0 ? walk_nomem(walk, err) : 0;
 }
 
 int
@@ -171,9 +221,9 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 	struct lookup_state *state = walk->round[lookup];
 	const struct pgripple_relation *relation = state->lookup.relation;
 	struct pgripple_touch wanted = {
-	    .model = relation->to,
+	    .model = state->lookup.model,
 	    .values = row->values,
-	    .may_pass = relation->transitive,
+	    .may_pass = relation == NULL || relation->transitive,
 	};
 	struct lookup_key *key;
 
@@ -182,8 +232,12 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 	if (++state->n_rows > walk->limits.lookup_rows)
 		return escalate(walk, state, PGRIPPLE_CAUSE_LOOKUP_ROWS, err);
 	key = answered_key(walk, state, row->values);
-	if (key == NULL || walk_arrive(walk, &key->answers, relation,
-			       walk_add_touch(walk, relation, wanted)) < 0)
+	if (key == NULL)
+		return walk_nomem(walk, err);
+	if (key->asked != NULL)
+		wanted.own = key->asked->change;
+	if (walk_arrive(walk, &key->answers, relation,
+		walk_add_touch(walk, relation, wanted)) < 0)
 		return walk_nomem(walk, err);
 	return 0;
 }
@@ -196,14 +250,20 @@ pgripple_walk_escalate(
 	    walk, walk->round[lookup], PGRIPPLE_CAUSE_LOOKUP_FAILED, err);
 }
 
-void
+int
 walk_end_round(struct pgripple_walk *walk)
 {
 	for (size_t i = 0; i < walk->n_round; i++) {
-		walk->round[i]->lookup.n_keys = 0;
-		walk->round[i]->n_rows = 0;
+		struct lookup_state *state = walk->round[i];
+
+		if (state->lookup.relation == NULL &&
+		    walk_touch_asked(walk, state) < 0)
+			return -1;
+		state->lookup.n_keys = 0;
+		state->n_rows = 0;
 	}
 	walk->n_round = 0;
+	return 0;
 }
 
 /* Lookups that have more keys than one may have are not asked. */

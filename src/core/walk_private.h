@@ -1,6 +1,6 @@
 /*
- * The inside of a walk, shared by walk.c (touches, expansion), walk_lookup.c
- * and walk_report.c.
+ * The inside of a walk, shared by walk.c (touches, expansion), walk_lookup.c,
+ * walk_by_hand.c and walk_report.c.
  */
 #ifndef PGRIPPLE_CORE_WALK_PRIVATE_H
 #define PGRIPPLE_CORE_WALK_PRIVATE_H
@@ -14,9 +14,20 @@
 struct lookup_key {
 	struct pgripple_arrival *answers;
 	uint32_t mark; /* of the last report that passed */
+	const struct asked_row *asked; /* by hand; or NULL */
+	bool is_found; /* by a row that has exactly these values */
 };
 
-/* The lookup of one relation, and what it answered in earlier rounds. */
+/* A row that was asked for by hand, and is not complete. */
+struct asked_row {
+	const struct pgripple_change *change;
+	size_t number; /* of the change */
+	const struct pgripple_value *values;
+	struct asked_row *next;
+};
+
+/* The lookup of one relation, or of rows asked for by hand, and what it
+ * answered in earlier rounds. */
 struct lookup_state {
 	struct pgripple_lookup lookup;
 	struct pgripple_value *keys; /* of this round: lookup.keys */
@@ -25,6 +36,11 @@ struct lookup_state {
 	bool overflow; /* past a limit: the model is touched as a whole */
 	struct map by_key;
 	struct lookup_key **round; /* same order as keys */
+	/* By hand: which columns are given, and which of them are NULL. */
+	struct pgripple_columns given;
+	struct pgripple_columns nulls;
+	size_t columns[PGRIPPLE_MAX_MATCH];
+	struct lookup_state *next;
 };
 
 struct pgripple_walk {
@@ -43,8 +59,12 @@ struct pgripple_walk {
 	size_t n_changes;
 	size_t roots_capacity;
 	struct lookup_state **by_relation; /* made when first needed */
+	struct lookup_state *by_hand; /* a list */
+	struct asked_row *asked; /* waiting for the next step */
+	struct asked_row **last_asked;
 	struct lookup_state **round; /* those with keys to look up */
 	size_t n_round;
+	size_t round_capacity;
 	uint32_t last_mark;
 	struct visit *spare_visits; /* of earlier reports */
 	pgripple_escalation_cb on_escalation; /* may be NULL */
@@ -86,9 +106,29 @@ int walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
 int walk_want(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,
     const struct pgripple_value *values);
-/* Lookups that have more keys than one may have are not asked: their models
- * are touched as a whole. */
+/* The key of the lookup with these values, which is asked in this round if it
+ * is new.  -1: out of memory. */
+int walk_ask(struct pgripple_walk *walk, struct lookup_state *state,
+    const struct pgripple_value *values, struct lookup_key **ret_key);
+/* Lookups that have more keys than one may have are not asked: they are
+ * escalated. */
 int walk_drop_overflown(struct pgripple_walk *walk, struct pgripple_error *err);
-void walk_end_round(struct pgripple_walk *walk);
+/* -1: out of memory. */
+int walk_end_round(struct pgripple_walk *walk);
+
+/* A row that was asked for by hand; false if its own values do, so that it is
+ * touched like a changed row. */
+bool walk_must_find(const struct pgripple_change *change,
+    const struct pgripple_model *model, const struct pgripple_row *row);
+/* To be looked up in the next step.  -1: out of memory. */
+int walk_find(struct pgripple_walk *walk, const struct pgripple_change *change,
+    const struct pgripple_row *row);
+/* Puts what waits into lookups.  -1: out of memory. */
+int walk_ask_by_hand(struct pgripple_walk *walk);
+/* What was asked in this round and is not found is touched as far as it is
+ * known.  -1: out of memory. */
+int walk_touch_asked(struct pgripple_walk *walk, struct lookup_state *state);
+/* The same for all that was asked, found or not. */
+int walk_give_up(struct pgripple_walk *walk, struct lookup_state *state);
 
 #endif

@@ -43,9 +43,8 @@ answer(struct batch *batch, const struct lookup_row *rows, size_t n_rows,
 	for (size_t i = 0; i < n_rows; i++) {
 		struct pgripple_row row;
 
-		if (pgripple_row_decode(batch->arena,
-			lookup->relation->to->table, rows[i].image,
-			rows[i].length, &row, err) < 0 ||
+		if (pgripple_row_decode(batch->arena, lookup->model->table,
+			rows[i].image, rows[i].length, &row, err) < 0 ||
 		    pgripple_walk_answer(
 			batch->walk, batch->lookup, &row, err) < 0)
 			return -1;
@@ -54,7 +53,8 @@ answer(struct batch *batch, const struct lookup_row *rows, size_t n_rows,
 }
 
 /* The server refused the lookup, or its answer makes no sense: the dependent
- * model is touched as a whole, and the catalog looked at again. */
+ * model is touched as a whole (what was asked for by hand as far as it is
+ * known), and the catalog looked at again. */
 static void
 escalate(struct batch *batch, const struct pgripple_error *why)
 {
@@ -62,8 +62,12 @@ escalate(struct batch *batch, const struct pgripple_error *why)
 	    pgripple_walk_lookup(batch->walk, batch->lookup);
 	struct pgripple_error err;
 
-	log_error_of(LOG_LEVEL_ERROR, "lookup.failed", "relation",
-	    lookup->relation->name, why);
+	if (lookup->relation != NULL)
+		log_error_of(LOG_LEVEL_ERROR, "lookup.failed", "relation",
+		    lookup->relation->name, why);
+	else
+		log_error_of(LOG_LEVEL_ERROR, "lookup.failed", "model",
+		    lookup->model->name, why);
 	batch->listener.on_drift(batch->listener.context);
 	if (pgripple_walk_escalate(batch->walk, batch->lookup, &err) < 0)
 		batch_fail(batch, &err);

@@ -169,12 +169,15 @@ print_path(struct buf *buf, const struct pgripple_path *path)
 	buf_add_string(buf, path->model->name);
 }
 
-/* A changed row is one row, however many images it has. */
+/* A changed row is one row, however many images it has.  By hand any number of
+ * rows may have been found. */
 static size_t
 touched_rows(const struct line *line, const struct pgripple_path *path)
 {
-	return path->parent == NULL && !path->whole ? changed_rows(line->change)
-						    : path->n_rows;
+	return path->parent == NULL && !path->whole &&
+		       line->change->model == NULL
+		   ? changed_rows(line->change)
+		   : path->n_rows;
 }
 
 static void
@@ -211,6 +214,8 @@ write_line(const struct line *line, const char *event, int64_t applied_wall_us)
 	const struct log_field fields[] = {
 	    log_string("table", change->table->spelled),
 	    log_string("op", pgripple_op_name(change->op)),
+	    log_string(
+		"model", change->model != NULL ? change->model->name : NULL),
 	    log_string("whole", change->whole ? change->whole_reason : NULL),
 	    log_int("rows", (int64_t)changed_rows(change)),
 	    log_json("models", buf_string(&line->paths)),

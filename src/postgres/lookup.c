@@ -20,39 +20,68 @@ struct wait {
 	void *context;
 };
 
+/* Which column is compared with which key. */
+struct pair {
+	const struct catalog_column *from; /* the key's */
+	const struct catalog_column *to;
+	enum catalog_match match;
+};
+
 /* What a lookup is about. */
 struct about {
-	const struct pgripple_relation *relation;
-	const struct catalog_table *from;
 	const struct catalog_table *to;
-	const enum catalog_match *matches;
+	struct pair pairs[PGRIPPLE_MAX_MATCH];
+	size_t n_pairs;
 };
+
+static struct pair
+find_pair(const struct pgripple_graph *graph, const struct catalog *catalog,
+    const struct pgripple_lookup *lookup, size_t i)
+{
+	const struct pgripple_relation *relation = lookup->relation;
+	const struct catalog_table *to =
+	    &catalog->tables[lookup->model->table - graph->tables];
+	struct pair pair = {.to = &to->columns[lookup->columns[i]]};
+
+	/* Keys given by hand are of the column's own type. */
+	if (relation == NULL) {
+		pair.from = pair.to;
+		pair.match = pair.to->equality != NULL ? CATALOG_MATCH_DIRECT
+						       : CATALOG_NO_MATCH;
+		return pair;
+	}
+	pair.from = &catalog->tables[relation->from->table - graph->tables]
+			 .columns[relation->from_columns[i]];
+	pair.match = catalog->relations[relation->index].matches[i];
+	return pair;
+}
 
 static int
 find_out(const struct pgripple_graph *graph, const struct catalog *catalog,
     const struct pgripple_lookup *lookup, struct about *ret_about,
     struct pgripple_error *err)
 {
-	const struct pgripple_relation *relation = lookup->relation;
-	const struct pgripple_table *to = relation->to->table;
+	const struct pgripple_table *to = lookup->model->table;
 	struct about about = {
-	    .relation = relation,
-	    .from = &catalog->tables[relation->from->table - graph->tables],
 	    .to = &catalog->tables[to - graph->tables],
-	    .matches = catalog->relations[relation->index].matches,
+	    .n_pairs = lookup->n_columns,
 	};
 	bool is_known = about.to->quoted != NULL;
 
-	for (size_t i = 0; i < relation->n_columns; i++)
-		is_known = is_known && about.matches[i] != CATALOG_NO_MATCH;
+	for (size_t i = 0; is_known && i < lookup->n_columns; i++) {
+		about.pairs[i] = find_pair(graph, catalog, lookup, i);
+		is_known = about.pairs[i].match != CATALOG_NO_MATCH;
+	}
 	for (size_t i = 0; i < to->n_columns; i++)
 		if (pgripple_columns_has(&lookup->wanted, i) &&
 		    about.to->columns[i].value == NULL)
 			is_known = false;
 	if (!is_known)
 		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
-		    "the catalog gave no way to look relation \"%s\" up",
-		    relation->name);
+		    "the catalog gave no way to look %s \"%s\" up",
+		    lookup->relation != NULL ? "relation" : "model",
+		    lookup->relation != NULL ? lookup->relation->name
+					     : lookup->model->name);
 	*ret_about = about;
 	return 0;
 }
@@ -62,7 +91,7 @@ static size_t
 print_image(struct buf *sql, const struct about *about,
     const struct pgripple_lookup *lookup)
 {
-	const struct pgripple_table *table = about->relation->to->table;
+	const struct pgripple_table *table = lookup->model->table;
 	size_t n = 0;
 
 	for (size_t i = 0; i < table->n_columns; i++) {
@@ -77,41 +106,34 @@ print_image(struct buf *sql, const struct about *about,
 
 /* "t.y::type OPERATOR(schema.=) " */
 static void
-print_left(struct buf *sql, const struct about *about, size_t i)
+print_left(struct buf *sql, const struct pair *pair)
 {
-	const struct catalog_column *from =
-	    &about->from->columns[about->relation->from_columns[i]];
-	const struct catalog_column *to =
-	    &about->to->columns[about->relation->to_columns[i]];
-
-	buf_printf(sql, "t.%s", to->quoted);
-	if (about->matches[i] == CATALOG_MATCH_CAST_ROW)
-		buf_printf(sql, "::%s %s ", from->type, from->equality);
+	buf_printf(sql, "t.%s", pair->to->quoted);
+	if (pair->match == CATALOG_MATCH_CAST_ROW)
+		buf_printf(
+		    sql, "::%s %s ", pair->from->type, pair->from->equality);
 	else
-		buf_printf(sql, " %s ", to->equality);
+		buf_printf(sql, " %s ", pair->to->equality);
 }
 
 /* "$1::type[]" */
 static void
 print_keys(struct buf *sql, const struct about *about, size_t i)
 {
-	const struct catalog_column *from =
-	    &about->from->columns[about->relation->from_columns[i]];
-	const struct catalog_column *to =
-	    &about->to->columns[about->relation->to_columns[i]];
+	const struct pair *pair = &about->pairs[i];
 
-	buf_printf(sql, "$%zu::%s[]", i + 1, from->type);
-	if (about->matches[i] == CATALOG_MATCH_CAST_KEY)
-		buf_printf(sql, "::%s[]", to->type);
+	buf_printf(sql, "$%zu::%s[]", i + 1, pair->from->type);
+	if (pair->match == CATALOG_MATCH_CAST_KEY)
+		buf_printf(sql, "::%s[]", pair->to->type);
 }
 
 static void
 print_condition(struct buf *sql, const struct about *about)
 {
-	size_t n = about->relation->n_columns;
+	size_t n = about->n_pairs;
 
 	if (n == 1) {
-		print_left(sql, about, 0);
+		print_left(sql, &about->pairs[0]);
 		buf_add_string(sql, "ANY (");
 		print_keys(sql, about, 0);
 		buf_add_char(sql, ')');
@@ -128,17 +150,16 @@ print_condition(struct buf *sql, const struct about *about)
 	buf_add_string(sql, ") WHERE ");
 	for (size_t i = 0; i < n; i++) {
 		buf_add_string(sql, i > 0 ? " AND " : "");
-		print_left(sql, about, i);
+		print_left(sql, &about->pairs[i]);
 		buf_printf(sql, "k.k%zu", i);
 	}
 	buf_add_char(sql, ')');
 }
 
 static void
-add_keys(struct request *request, const struct about *about,
-    const struct pgripple_lookup *lookup)
+add_keys(struct request *request, const struct pgripple_lookup *lookup)
 {
-	size_t n_columns = about->relation->n_columns;
+	size_t n_columns = lookup->n_columns;
 
 	for (size_t column = 0; column < n_columns; column++) {
 		struct buf *array = request_value(request);
@@ -175,7 +196,7 @@ print_lookup(struct request *request, const struct about *about,
 	print_condition(sql, about);
 	/* Rows of which nothing is wanted are all the same. */
 	buf_printf(sql, " LIMIT %zu", n_wanted > 0 ? max_rows + 1 : 1);
-	add_keys(request, about, lookup);
+	add_keys(request, lookup);
 }
 
 static void

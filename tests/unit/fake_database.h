@@ -41,11 +41,9 @@ static inline bool
 answers_key(const struct pgripple_lookup *lookup, size_t key,
     const struct pgripple_value *values)
 {
-	const struct pgripple_relation *relation = lookup->relation;
-
-	for (size_t i = 0; i < relation->n_columns; i++)
-		if (!is_same_text(&values[relation->to_columns[i]],
-			&lookup->keys[key * relation->n_columns + i]))
+	for (size_t i = 0; i < lookup->n_columns; i++)
+		if (!is_same_text(&values[lookup->columns[i]],
+			&lookup->keys[key * lookup->n_columns + i]))
 			return false;
 	return true;
 }
@@ -64,7 +62,7 @@ answers_lookup(
 static inline void
 check_keys(const struct pgripple_lookup *lookup)
 {
-	size_t n = lookup->relation->n_columns;
+	size_t n = lookup->n_columns;
 
 	cr_assert_gt(lookup->n_keys, 0);
 	for (size_t i = 0; i < lookup->n_keys * n; i++)
@@ -84,7 +82,7 @@ check_keys(const struct pgripple_lookup *lookup)
 static inline void
 hide_unwanted(const struct pgripple_lookup *lookup, struct pgripple_row *row)
 {
-	for (size_t i = 0; i < lookup->relation->to->table->n_columns; i++)
+	for (size_t i = 0; i < lookup->model->table->n_columns; i++)
 		if (!pgripple_columns_has(&lookup->wanted, i))
 			row->values[i].kind = PGRIPPLE_VALUE_UNKNOWN;
 }
@@ -93,7 +91,7 @@ static inline void
 answer_lookup(struct pgripple_walk *walk, size_t i, struct fake_database *db)
 {
 	const struct pgripple_lookup *lookup = pgripple_walk_lookup(walk, i);
-	const struct pgripple_table *table = lookup->relation->to->table;
+	const struct pgripple_table *table = lookup->model->table;
 	struct pgripple_error err;
 
 	check_keys(lookup);

@@ -301,6 +301,28 @@ Test(change, is_the_whole_table_when_only_that_is_understood)
 	}
 }
 
+Test(change, is_of_the_model_that_was_asked_for_by_hand)
+{
+	cr_assert_eq(decode("{\"op\":\"invalidate\",\"model\":\"team\","
+			    "\"new\":[{\"id\":7}]}"),
+	    PGRIPPLE_DECODE_DONE);
+	cr_assert_eq(change.op, PGRIPPLE_OP_INVALIDATE);
+	cr_assert_str_eq(change.model->name, "team");
+	cr_assert_eq(change.table, change.model->table);
+	cr_assert_eq(change.n_new, 1);
+	expect_text(&change.new_rows[0], "id", "7");
+	expect_kind(&change.new_rows[0], "slug", PGRIPPLE_VALUE_UNKNOWN);
+}
+
+Test(change, asked_for_by_hand_and_not_understood_is_its_model)
+{
+	cr_assert_eq(decode("{\"op\":\"invalidate\",\"model\":\"team\","
+			    "\"new\":[7]}"),
+	    PGRIPPLE_DECODE_ESCALATED);
+	cr_assert_str_eq(change.model->name, "team");
+	cr_assert(change.whole);
+}
+
 static const char *const rejected[] = {
     "",
     "null",
@@ -324,6 +346,10 @@ static const char *const rejected[] = {
     "{\"op\":\"ping\"}",
     "{\"op\":\"ping\",\"key\":\"\"}",
     "{\"op\":\"ping\",\"key\":7}",
+    "{\"op\":\"invalidate\",\"new\":[{}]}",
+    "{\"op\":\"invalidate\",\"model\":7,\"new\":[{}]}",
+    "{\"op\":\"invalidate\",\"model\":\"nobody\",\"new\":[{}]}",
+    "{\"op\":\"invalidate\",\"table\":\"app_team\",\"new\":[{}]}",
 };
 
 Test(change, is_rejected_when_not_even_its_table_is_understood)

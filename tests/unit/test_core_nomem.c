@@ -192,8 +192,8 @@ answer(struct pgripple_walk *walk, size_t i, struct pgripple_error *err)
 		struct pgripple_row row;
 
 		if (pgripple_row_decode(pgripple_walk_arena(walk),
-			lookup->relation->to->table, images[j],
-			strlen(images[j]), &row, err) < 0 ||
+			lookup->model->table, images[j], strlen(images[j]),
+			&row, err) < 0 ||
 		    pgripple_walk_answer(walk, i, &row, err) < 0)
 			return -1;
 	}
@@ -275,6 +275,29 @@ Test(core_nomem, fails_a_walk_past_its_limits)
 
 	limits = (struct pgripple_limits){60, 1, 10};
 	cr_assert_eq(work(&err), 0);
+	exhaust(work);
+}
+
+/* Rows of which only the id is given, and of which a few are found. */
+static void
+ask_by_hand(void)
+{
+	buf_reset(&json);
+	buf_add_string(
+	    &json, "{\"op\":\"invalidate\",\"model\":\"a\",\"new\":[");
+	for (int i = 0; i < 40; i++)
+		buf_printf(&json, "%s{\"%s\":%d}", i > 0 ? "," : "",
+		    i % 2 > 0 ? "id" : "b_id", i);
+	buf_add_string(&json, "]}");
+}
+
+Test(core_nomem, fails_a_walk_that_was_asked_for_by_hand)
+{
+	struct pgripple_error err;
+
+	ask_by_hand();
+	cr_assert_eq(work(&err), 0);
+	cr_assert_gt(n_planned, 20);
 	exhaust(work);
 }
 

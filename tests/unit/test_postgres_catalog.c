@@ -263,7 +263,13 @@ look_up(struct world *world, const struct pgripple_graph *graph,
 	const struct pgripple_relation *r = &graph->relations[relation];
 	struct pgripple_value values[16];
 	struct pgripple_lookup lookup = {
-	    .relation = r, .keys = values, .n_keys = n_keys};
+	    .relation = r,
+	    .model = r->to,
+	    .columns = r->to_columns,
+	    .n_columns = r->n_columns,
+	    .keys = values,
+	    .n_keys = n_keys,
+	};
 	struct found found = {0};
 
 	for (size_t i = 0; i < n_keys * r->n_columns; i++)
@@ -437,7 +443,12 @@ Test(postgres_lookup, is_refused_before_the_objects_are_installed)
 	struct world world;
 	struct pgripple_graph *graph = build_graph(tournament_yaml);
 	struct catalog *catalog;
-	struct pgripple_lookup lookup = {.relation = &graph->relations[0]};
+	struct pgripple_lookup lookup = {
+	    .relation = &graph->relations[0],
+	    .model = graph->relations[0].to,
+	    .columns = graph->relations[0].to_columns,
+	    .n_columns = 1,
+	};
 	struct pgripple_error refusal;
 
 	pgripple_columns_add(&lookup.wanted, 0);
