@@ -167,7 +167,8 @@ ALTER TABLE pgripple.watch_list
     ADD COLUMN IF NOT EXISTS gap text,
     ADD COLUMN IF NOT EXISTS members oid[],
     ADD COLUMN IF NOT EXISTS triggers text,
-    ADD COLUMN IF NOT EXISTS shape text;
+    ADD COLUMN IF NOT EXISTS shape text,
+    ADD COLUMN IF NOT EXISTS body text;
 COMMENT ON TABLE pgripple.watch_list IS 'the watched tables';
 COMMENT ON COLUMN pgripple.watch_list.gap IS
     'why changes were not seen at the last look, NULL if they were';
@@ -177,6 +178,8 @@ COMMENT ON COLUMN pgripple.watch_list.triggers IS
     'a hash of the versions of their triggers, at the last look';
 COMMENT ON COLUMN pgripple.watch_list.shape IS
     'a hash of the columns and of the files, at the last look';
+COMMENT ON COLUMN pgripple.watch_list.body IS
+    'a hash of the capture function as watch() made it';
 COMMENT ON COLUMN pgripple.watch_list.table_name IS
     'the name under which changes are written, even if the table is renamed';
 COMMENT ON COLUMN pgripple.watch_list.columns IS
@@ -1600,13 +1603,19 @@ COMMENT ON FUNCTION pgripple.members_of(oid) IS
 -- The triggers of a watched table. type is what pg_trigger.tgtype says of an
 -- AFTER trigger: 1 for each row, 4 insert, 8 delete, 16 update, 32 truncate.
 -- The names of the transition tables are such that no other table has them.
-DROP FUNCTION IF EXISTS pgripple.trigger_states(oid, oid);
-DROP FUNCTION IF EXISTS pgripple.wanted_triggers();
-CREATE OR REPLACE FUNCTION pgripple.wanted_triggers(is_rows boolean)
+--
+-- A name that members have too ends in a hash of the watched table's. For the
+-- server clones the row-level trigger to a partition that is attached, and
+-- ATTACH PARTITION would fail if one of that name were there: of a table that
+-- was watched by itself.
+CREATE OR REPLACE FUNCTION pgripple.wanted_triggers(
+    table_name text, is_rows boolean)
 RETURNS TABLE (name text, event text, type integer, old_table text,
                new_table text)
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT t.name, t.event, t.type, t.old_table, t.new_table
+    SELECT CASE WHEN $2 THEN t.name || '_'
+               || pg_catalog.left(pg_catalog.md5($1), 8) ELSE t.name END,
+           t.event, t.type, t.old_table, t.new_table
     FROM (VALUES
         (1, false, 'pgripple_insert', 'INSERT', 4, NULL, 'pgripple_new'),
         (2, false, 'pgripple_update', 'UPDATE', 16, 'pgripple_old',
@@ -1615,19 +1624,19 @@ LANGUAGE sql IMMUTABLE AS $$
         (4, true, 'pgripple_row', 'INSERT OR UPDATE OR DELETE', 29, NULL, NULL),
         (5, NULL, 'pgripple_truncate', 'TRUNCATE', 32, NULL, NULL))
         AS t (place, is_rows, name, event, type, old_table, new_table)
-    WHERE coalesce(t.is_rows, $1) = $1 ORDER BY t.place
+    WHERE coalesce(t.is_rows, $2) = $2 ORDER BY t.place
 $$;
-COMMENT ON FUNCTION pgripple.wanted_triggers(boolean) IS
+COMMENT ON FUNCTION pgripple.wanted_triggers(text, boolean) IS
     'the triggers of a watched table: row-level or statement-level';
 
 -- What is wrong with the triggers of a table and its members: missing,
 -- disabled, or another thing of the same name. wrong is NULL for a good one.
 CREATE OR REPLACE FUNCTION pgripple.trigger_states(
-    members oid[], capture oid, is_rows boolean)
-RETURNS TABLE (member oid, name text, event text, old_table text,
-               new_table text, wrong text)
+    members oid[], capture oid, table_name text, is_rows boolean)
+RETURNS TABLE (member oid, name text, event text, type integer,
+               old_table text, new_table text, wrong text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT m.oid, w.name, w.event, w.old_table, w.new_table,
+    SELECT m.oid, w.name, w.event, w.type, w.old_table, w.new_table,
            CASE
                WHEN t.oid IS NULL THEN 'missing'
                WHEN t.tgfoid IS DISTINCT FROM $2 OR t.tgtype <> w.type
@@ -1640,12 +1649,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                WHEN t.tgenabled <> 'A' THEN 'not ENABLE ALWAYS'
            END
     FROM unnest($1) WITH ORDINALITY AS m (oid, place)
-    CROSS JOIN pgripple.wanted_triggers($3)
+    CROSS JOIN pgripple.wanted_triggers($3, $4)
         WITH ORDINALITY AS w (name, event, type, old_table, new_table, place)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = m.oid AND t.tgname = w.name
     ORDER BY m.place, w.place
 $$;
-COMMENT ON FUNCTION pgripple.trigger_states(oid[], oid, boolean) IS
+COMMENT ON FUNCTION pgripple.trigger_states(oid[], oid, text, boolean) IS
     'what is wrong with each trigger of a table and its members';
 
 -- Why no trigger can capture every change of this relation; NULL if triggers
@@ -1676,9 +1685,51 @@ COMMENT ON FUNCTION pgripple.unsuitable(oid) IS
 -- Coverage
 -- ---------------------------------------------------------------------------
 --
--- A gap is anything through which a change of a watched table could go unseen.
--- What differs without that, such as columns after a migration, is drift: see
--- problem_of().
+-- A gap is anything through which a change of a watched table could go unseen,
+-- or one of another table be taken for its. What differs without that, such as
+-- columns after a migration, is drift: see problem_of().
+
+-- The capture function of a watched table, NULL if it is missing.
+CREATE OR REPLACE FUNCTION pgripple.capture_of(table_name text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.oid FROM pg_proc AS p
+    WHERE p.proname = pgripple.capture_name($1) AND p.pronargs = 0
+        AND p.pronamespace = (SELECT c.relnamespace FROM pg_class AS c
+                              WHERE c.oid = 'pgripple.outbox'::regclass)
+$$;
+COMMENT ON FUNCTION pgripple.capture_of(text) IS
+    'the capture function of a watched table, NULL if it is missing';
+
+-- What in a capture function decides which changes are written, and how.
+CREATE OR REPLACE FUNCTION pgripple.body_hash(capture oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT md5(concat(p.prosrc, p.proconfig)) FROM pg_proc AS p
+    WHERE p.oid = $1
+$$;
+COMMENT ON FUNCTION pgripple.body_hash(oid) IS
+    'a hash of what a capture function does';
+
+-- A trigger of a capture function on a table that is no member of the watched
+-- one. Only who may EXECUTE the function can make one, or who restores a table
+-- under another name. What it captures invalidates too much and never too
+-- little, so no writer pays for looking at that, 2 to 7 us a statement. A
+-- partition that was detached keeps the trigger for TRUNCATE, which watch()
+-- made; that is none.
+CREATE OR REPLACE FUNCTION pgripple.stray_trigger(
+    members oid[], capture oid, table_name text)
+RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+    SELECT format('capture function is called by trigger "%s" on "%s", too',
+                  t.tgname, t.tgrelid::regclass)
+    FROM pg_trigger AS t
+    WHERE t.tgfoid = $2 AND t.tgrelid <> ALL ($1)
+        AND (t.tgname, t.tgtype) NOT IN (
+            SELECT w.name, w.type FROM pgripple.wanted_triggers($3, true) AS w
+            WHERE w.event = 'TRUNCATE')
+    ORDER BY t.tgname LIMIT 1
+$$;
+COMMENT ON FUNCTION pgripple.stray_trigger(oid[], oid, text) IS
+    'a capture function''s trigger on another table, NULL if there is none';
 
 -- The gap of a watched table, in words; NULL if there is none. A table that no
 -- longer needs row-level triggers, but has them, is covered.
@@ -1687,6 +1738,7 @@ RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     capture oid;
+    members oid[] := pgripple.members_of(w.relid);
     is_rows boolean;
     gap text;
 BEGIN
@@ -1697,18 +1749,15 @@ BEGIN
     IF gap IS NOT NULL THEN
         RETURN format('table cannot be watched any more: %s', gap);
     END IF;
-    capture := (
-        SELECT p.oid FROM pg_proc AS p
-        WHERE p.proname = pgripple.capture_name(w.table_name)
-            AND p.pronargs = 0
-            AND p.pronamespace = (SELECT c.relnamespace FROM pg_class AS c
-                                  WHERE c.oid = 'pgripple.outbox'::regclass));
+    capture := pgripple.capture_of(w.table_name);
     IF capture IS NULL THEN
         RETURN 'capture function is missing';
+    ELSIF pgripple.body_hash(capture) <> w.body THEN
+        RETURN 'capture function is not what watch() made';
     END IF;
     is_rows := pgripple.needs_rows(w.relid) OR EXISTS (
         SELECT FROM pg_trigger AS t
-        WHERE t.tgrelid = w.relid AND t.tgname = 'pgripple_row');
+        WHERE t.tgrelid = w.relid AND t.tgfoid = capture AND t.tgtype & 1 = 1);
     SELECT CASE WHEN c.relkind = 'f'
                 THEN format('"%s" is a foreign table', c.oid::regclass)
                 ELSE format('trigger "%s"%s is %s', s.name,
@@ -1717,10 +1766,11 @@ BEGIN
                             s.wrong) END
         INTO gap
         FROM pgripple.trigger_states(
-            pgripple.members_of(w.relid), capture, is_rows) AS s
+            members, capture, w.table_name, is_rows) AS s
         JOIN pg_class AS c ON c.oid = s.member
         WHERE s.wrong IS NOT NULL OR c.relkind = 'f' LIMIT 1;
-    RETURN gap;
+    RETURN coalesce(gap, pgripple.stray_trigger(members, capture,
+                                                w.table_name));
 END
 $$;
 COMMENT ON FUNCTION pgripple.gap_of(pgripple.watch_list) IS
@@ -1742,13 +1792,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         UNION
         SELECT m.root, i.inhrelid
         FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.oid),
+    capture AS MATERIALIZED (
+        SELECT w.relid::oid AS root, f.oid, t.name AS truncate_name,
+               pgripple.body_hash(f.oid) <> w.body AS is_edited
+        FROM pgripple.watch_list AS w
+        CROSS JOIN LATERAL pgripple.capture_of(w.table_name) AS f (oid)
+        JOIN LATERAL pgripple.wanted_triggers(w.table_name, true) AS t
+            ON t.event = 'TRUNCATE'
+        WHERE w.relid = coalesce($1, w.relid::oid)),
     trigger_trace AS (
         SELECT v.root, md5(string_agg(v.trace, ',' ORDER BY v.trace)
                            || pgripple.is_enabled()) AS hash
         FROM (
-            SELECT m.root, concat_ws(' ', t.oid, t.xmin) AS trace
-            FROM member AS m JOIN pg_trigger AS t ON t.tgrelid = m.oid
-                AND starts_with(t.tgname::text, 'pgripple_')
+            SELECT c.root, concat_ws(' ', t.oid, t.xmin) AS trace
+            FROM capture AS c JOIN pg_trigger AS t ON t.tgfoid = c.oid
+            LEFT JOIN member AS m ON (m.root, m.oid) = (c.root, t.tgrelid)
+            -- What a partition that was detached keeps does not count.
+            WHERE m.oid IS NOT NULL OR t.tgname <> c.truncate_name
+            UNION ALL
+            SELECT c.root, 'edited' FROM capture AS c WHERE c.is_edited
             UNION ALL
             SELECT m.root, concat_ws(' ', i.inhrelid, i.inhparent, i.xmin)
             FROM member AS m JOIN pg_inherits AS i ON i.inhrelid = m.oid
@@ -1886,8 +1948,7 @@ BEGIN
     SELECT * INTO outbox FROM pg_class
         WHERE oid = 'pgripple.outbox'::regclass;
     SELECT * INTO capture FROM pg_proc
-        WHERE proname = pgripple.capture_name(w.table_name)
-            AND pronamespace = outbox.relnamespace AND pronargs = 0;
+        WHERE oid = pgripple.capture_of(w.table_name);
     -- The body holds the columns of its time as a literal. The key is only in
     -- one for statements.
     IF position(quote_literal(pgripple.fingerprint(w.relid))
@@ -1955,14 +2016,6 @@ BEGIN
                              unknown),
             HINT = format('Its columns are: %s.',
                           array_to_string(present, ', '));
-    ELSIF EXISTS (SELECT FROM pgripple.watch_list AS w
-                  WHERE w.relid <> tbl
-                      AND (w.relid = ANY (pgripple.members_of(tbl))
-                           OR tbl = ANY (pgripple.members_of(w.relid)))) THEN
-        RAISE object_in_use USING
-            MESSAGE = format('cannot watch "%s": a partition, child or parent '
-                'of it is watched already', tbl),
-            HINT = 'Watch the parent only: it stands for all its members.';
     ELSIF NOT pg_has_role(owner, 'USAGE') THEN
         -- A capture function of another owner would lack the right to write
         -- to the outbox, and every writer would fail.
@@ -1983,9 +2036,8 @@ COMMENT ON FUNCTION pgripple.check_watch(regclass, text[], text[], integer) IS
 -- The server itself clones the row-level trigger of a partitioned table to its
 -- partitions, also to those made later. So the table itself comes first, and
 -- the others are looked at when it has its triggers.
-DROP FUNCTION IF EXISTS pgripple.mend_triggers(regclass, oid);
 CREATE OR REPLACE FUNCTION pgripple.mend_triggers(
-    tbl regclass, capture oid, is_rows boolean)
+    tbl regclass, capture oid, table_name text, is_rows boolean)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     members oid[] := ARRAY(
@@ -1996,18 +2048,19 @@ DECLARE
     member regclass;
     state record;
 BEGIN
-    -- Those of the other kind, and copies.
+    -- Those of the other kind, of another name, and on tables that are no
+    -- members, or not any more.
     FOR state IN SELECT t.tgname, t.tgrelid::regclass AS tbl
             FROM pg_trigger AS t
             WHERE t.tgfoid = capture AND t.tgparentid = 0
-                AND t.tgrelid = ANY (members)
-                AND t.tgname NOT IN (
-                    SELECT name FROM pgripple.wanted_triggers(is_rows)) LOOP
+                AND (t.tgrelid <> ALL (members) OR t.tgname NOT IN (
+                    SELECT name FROM pgripple.wanted_triggers(
+                        table_name, is_rows))) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', state.tgname, state.tbl);
     END LOOP;
     FOREACH member IN ARRAY members LOOP
         FOR state IN SELECT * FROM pgripple.trigger_states(
-                    ARRAY[member::oid], capture, is_rows) AS s
+                    ARRAY[member::oid], capture, table_name, is_rows) AS s
                 WHERE s.wrong IS NOT NULL LOOP
             IF state.wrong = 'not what watch() makes' THEN
                 EXECUTE format('DROP TRIGGER %I ON %s', state.name, member);
@@ -2020,7 +2073,7 @@ BEGIN
                         OR state.new_table IS NOT NULL THEN 'REFERENCING' END
                     || coalesce(' OLD TABLE AS ' || state.old_table, '')
                     || coalesce(' NEW TABLE AS ' || state.new_table, ''),
-                    CASE WHEN state.name = 'pgripple_row' THEN 'ROW'
+                    CASE WHEN state.type & 1 = 1 THEN 'ROW'
                          ELSE 'STATEMENT' END,
                     capture::regprocedure);
             END IF;
@@ -2030,7 +2083,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid, boolean) IS
+COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid, text, boolean) IS
     'creates, enables or replaces the triggers of a watched table';
 
 -- Watches a table: from the commit of this on, its changes are captured.
@@ -2083,6 +2136,10 @@ BEGIN
     wanted.members := former.members;
     wanted.triggers := former.triggers;
     wanted.shape := former.shape;
+    IF pgripple.body_hash(pgripple.capture_of(former.table_name))
+            <> former.body THEN
+        wanted.triggers := NULL;    -- a gap, also if nobody has looked yet
+    END IF;
     PERFORM pgripple.claim_name(wanted);
     EXECUTE format('CREATE OR REPLACE FUNCTION pgripple.%I() RETURNS trigger '
         'LANGUAGE plpgsql SECURITY DEFINER %s AS %L',
@@ -2093,19 +2150,19 @@ BEGIN
          FROM unnest(pgripple.capture_settings(tbl, wanted.columns)) AS s),
         pgripple.wanted_body(wanted));
 
-    SELECT p.oid, n.nspowner INTO capture, owner
-        FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-        WHERE p.proname = pgripple.capture_name(wanted.table_name)
-            AND p.pronargs = 0
-            AND n.oid = (SELECT c.relnamespace FROM pg_class AS c
-                         WHERE c.oid = 'pgripple.outbox'::regclass);
+    capture := pgripple.capture_of(wanted.table_name);
+    wanted.body := pgripple.body_hash(capture);
+    owner := (SELECT n.nspowner FROM pg_namespace AS n
+              JOIN pg_proc AS p ON p.pronamespace = n.oid
+              WHERE p.oid = capture);
     EXECUTE format('ALTER FUNCTION %s OWNER TO %s', capture::regprocedure,
                    owner);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC',
                    capture::regprocedure);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', capture::regprocedure,
                    format('captures changes of %s', wanted.table_name));
-    PERFORM pgripple.mend_triggers(tbl, capture, pgripple.needs_rows(tbl));
+    PERFORM pgripple.mend_triggers(tbl, capture, wanted.table_name,
+                                   pgripple.needs_rows(tbl));
 
     DELETE FROM pgripple.watch_list AS w WHERE w.relid = tbl;
     INSERT INTO pgripple.watch_list SELECT wanted.*;
@@ -2174,7 +2231,8 @@ DECLARE
     holder regclass;
     did_something boolean := false;
 BEGIN
-    -- The functions: the one that watch() made, and any that triggers call.
+    -- The functions: the one that watch() made, and any that triggers call,
+    -- but for that of a parent which is watched itself.
     SELECT array_agg(DISTINCT f.name) INTO names FROM (
         SELECT pgripple.capture_name(w.table_name) AS name
             FROM pgripple.watch_list AS w WHERE w.relid = tbl
@@ -2182,7 +2240,11 @@ BEGIN
         SELECT p.proname FROM pg_trigger AS t
             JOIN pg_proc AS p ON p.oid = t.tgfoid
             WHERE t.tgrelid = tbl AND p.pronamespace = own_schema
-                AND t.tgparentid = 0) AS f;
+                AND t.tgparentid = 0
+                AND p.oid NOT IN (
+                    SELECT c.oid FROM pgripple.watch_list AS w
+                    CROSS JOIN pgripple.capture_of(w.table_name) AS c (oid)
+                    WHERE w.relid <> tbl AND c.oid IS NOT NULL)) AS f;
 
     -- Also those on partitions and children, present and former.
     FOR name, holder IN SELECT t.tgname, t.tgrelid FROM pg_trigger AS t
@@ -2220,6 +2282,38 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION pgripple.watched() IS
     'the watched tables, and what is wrong with them';
+
+
+-- ---------------------------------------------------------------------------
+-- What older versions had
+-- ---------------------------------------------------------------------------
+
+-- Its functions go. But those that a capture function of before still calls
+-- stay, for its writers would fail: the next run of this file takes them away,
+-- when watch() has replaced it.
+DO $$
+DECLARE
+    former text;
+BEGIN
+    FOREACH former IN ARRAY ARRAY[
+            'signature(oid)', 'capture_settings()',
+            'image_sql(text,oid,text[])',
+            'images_sql(text,boolean)',
+            'differs_sql(text,boolean,boolean,integer)',
+            'wanted_triggers()', 'trigger_states(oid,oid)',
+            'mend_triggers(regclass,oid)'] LOOP
+        IF NOT EXISTS (
+                SELECT FROM pg_catalog.pg_proc AS p
+                WHERE p.oid IN (SELECT t.tgfoid FROM pg_catalog.pg_trigger AS t)
+                    AND pg_catalog.strpos(p.prosrc, pg_catalog.format(
+                        'pgripple.%s(',
+                        pg_catalog.split_part(former, '(', 1))) > 0) THEN
+            EXECUTE pg_catalog.format('DROP FUNCTION IF EXISTS pgripple.%s',
+                                      former);
+        END IF;
+    END LOOP;
+END
+$$;
 
 
 -- ---------------------------------------------------------------------------

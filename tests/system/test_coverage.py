@@ -1,5 +1,6 @@
 """Every way to write is seen: tables that need row-level triggers, and gaps."""
 
+import hashlib
 import threading
 
 import psycopg2
@@ -14,6 +15,17 @@ from harness.wait import wait_until
 def gaps(database):
     """What check_coverage() tells, as {table: problem}."""
     return dict(database.execute("SELECT * FROM pgripple.check_coverage()"))
+
+
+def named(kind, table):
+    """The name of a trigger that the members of a table have, too."""
+    return f"pgripple_{kind}_{hashlib.md5(table.encode()).hexdigest()[:8]}"
+
+
+def n_triggers(database):
+    """How many triggers of pgripple there are."""
+    return database.value("SELECT count(*) FROM pg_trigger "
+                          "WHERE tgname LIKE 'pgripple%'")
 
 
 def wholes(database):
@@ -105,8 +117,9 @@ def test_a_partition_made_later_is_captured_and_a_gap_until_install(events):
                    "SET session_replication_role = replica;"
                    "INSERT INTO event_4 VALUES (301, 'late')")
     assert take_one(events)["new"] == [image(301, "late")]
-    assert gaps(events) == {"public.event": 'trigger "pgripple_truncate" on '
-                                            '"public.event_4" is missing'}
+    assert gaps(events) == {
+        "public.event": f'trigger "{named("truncate", "public.event")}" on '
+                        '"public.event_4" is missing'}
     assert wholes(events) == ["gap opened"]
     assert gaps(events) == {} and take(events) == []
     assert watch(events, "event", "id", "name", ignore=["hits"]) is True
@@ -135,8 +148,7 @@ def test_a_detached_partition_is_left_in_peace(events):
                    "UPDATE event_2 SET name = 'private'")
     assert take(events) == []
     assert events.value("SELECT pgripple.unwatch('event')") is True
-    assert events.value("SELECT count(*) FROM pg_trigger WHERE tgname "
-                        "LIKE 'pgripple%'") == 0
+    assert n_triggers(events) == 0
 
 
 def test_a_migration_of_a_partitioned_table_is_drift(events):
@@ -161,14 +173,106 @@ def test_a_column_added_to_a_partitioned_table_counts(events):
     assert take_one(events)["drift"] is True
 
 
-@pytest.mark.parametrize("first, second", [("event", "event_1"),
-                                           ("event_1", "event")])
-def test_a_table_and_its_partition_cannot_both_be_watched(
-        installed, first, second):
+@pytest.mark.parametrize("tables", [("event", "event_3"),
+                                    ("event_3", "event")])
+def test_a_table_and_its_partition_can_both_be_watched(installed, tables):
     installed.execute(PARTITIONED)
-    watch(installed, first, "id")
-    with pytest.raises(Exception, match="is watched already"):
-        watch(installed, second, "id")
+    for table in tables:
+        watch(installed, table, "id", "name")
+    for table in tables:
+        assert watch(installed, table, "id", "name") is False
+    assert gaps(installed) == {}
+    installed.execute("UPDATE event_3_rest SET name = 'z'; TRUNCATE event_3;"
+                      "INSERT INTO event VALUES (2, 'x')")
+    changes = [(change["table"], change["op"]) for change in take(installed)]
+    assert sorted(set(changes)) == [
+        ("public.event", "insert"), ("public.event", "truncate"),
+        ("public.event", "update"),
+        ("public.event_3", "truncate"), ("public.event_3", "update")]
+    assert [change for change in changes if change[1] != "truncate"] == [
+        ("public.event", "update"), ("public.event_3", "update"),
+        ("public.event", "insert")]
+
+
+@pytest.mark.parametrize("gone, left", [("event", "event_3"),
+                                        ("event_3", "event")])
+def test_unwatching_one_of_two_leaves_the_other_alone(installed, gone, left):
+    installed.execute(PARTITIONED)
+    watch(installed, "event", "id", "name")
+    watch(installed, "event_3", "id", "name")
+    assert installed.value(f"SELECT pgripple.unwatch('{gone}')") is True
+    assert installed.value(f"SELECT pgripple.unwatch('{gone}')") is False
+    installed.execute("UPDATE event_3_rest SET name = 'z'")
+    assert take_one(installed)["table"] == f"public.{left}"
+    assert installed.execute("SELECT table_name, problem "
+                             "FROM pgripple.watched()") == [
+        (f"public.{left}", None)]
+    installed.execute(f"SELECT pgripple.unwatch('{left}')")
+    assert n_triggers(installed) == 0
+
+
+LONE = {
+    "statements": "CREATE TABLE lone (id int NOT NULL, name text, hits int)",
+    "children": "CREATE TABLE lone (id int NOT NULL, name text, hits int);"
+                "CREATE TABLE lone_child () INHERITS (lone)",
+    "partitions": "CREATE TABLE lone (id int NOT NULL, name text, hits int)"
+                  " PARTITION BY LIST (id);"
+                  "CREATE TABLE lone_rest PARTITION OF lone DEFAULT",
+}
+
+
+@pytest.mark.parametrize("kind", ["statements", "children", "partitions"])
+def test_a_table_watched_by_itself_can_be_attached(events, kind):
+    """The migration works, nothing goes unseen by either, install mends."""
+    events.execute(LONE[kind])
+    watch(events, "lone", "id", "name")
+    if kind == "children":      # which a partition must not have
+        events.execute("DROP TABLE lone_child")
+    gaps(events), take(events)
+    events.execute("ALTER TABLE event ATTACH PARTITION lone "
+                   "FOR VALUES FROM (300) TO (400);"
+                   "INSERT INTO lone VALUES (301, 'direct');"
+                   "INSERT INTO event VALUES (302, 'routed')")
+    seen = {(change["table"], change["new"][0]["id"])
+            for change in take(events)}
+    # Statements that name another table are not seen by those of "lone".
+    assert seen >= {("public.event", "301"), ("public.event", "302"),
+                    ("public.lone", "301")}
+    assert gaps(events)["public.event"] is not None
+    watch(events, "event", "id", "name", ignore=["hits"])
+    watch(events, "lone", "id", "name")
+    assert gaps(events)["public.event"] is None
+    assert gaps(events) == {} and len(take(events)) > 0
+    events.execute("INSERT INTO event VALUES (303, 'x'); TRUNCATE lone")
+    assert {(change["table"], change["op"]) for change in take(events)} == {
+        (table, op) for table in ("public.event", "public.lone")
+        for op in ("insert", "truncate")}
+    assert events.execute("SELECT problem FROM pgripple.watched()") == [
+        (None,), (None,)]
+
+
+def test_a_detached_partition_can_be_attached_again_and_watched(events):
+    events.execute("ALTER TABLE event DETACH PARTITION event_2")
+    watch(events, "event_2", "id", "name")
+    assert n_triggers(events) > 0
+    events.execute("ALTER TABLE event ATTACH PARTITION event_2 "
+                   "FOR VALUES FROM (100) TO (200)")
+    watch(events, "event", "id", "name", ignore=["hits"])
+    watch(events, "event_2", "id", "name")
+    take(events)
+    events.execute("UPDATE event SET name = 'z' WHERE id = 101")
+    assert {change["table"] for change in take(events)} == {
+        "public.event", "public.event_2"}
+
+
+def test_install_takes_the_triggers_of_a_detached_partition_away(events):
+    before = n_triggers(events)
+    events.execute("ALTER TABLE event DETACH PARTITION event_2")
+    assert gaps(events) == {"public.event": None}
+    watch(events, "event", "id", "name")
+    take(events)
+    assert n_triggers(events) == before - 2
+    assert gaps(events) == {} and take(events) == []
 
 
 def test_a_partition_can_be_watched_by_itself(installed):
@@ -181,8 +285,7 @@ def test_a_partition_can_be_watched_by_itself(installed):
 
 def test_uninstall_takes_the_triggers_of_partitions_away(events):
     events.run_file("sql/uninstall.sql")
-    assert events.value("SELECT count(*) FROM pg_trigger WHERE tgname "
-                        "LIKE 'pgripple%'") == 0
+    assert n_triggers(events) == 0
 
 
 # ---- gaps of an ordinary table ----
@@ -197,7 +300,15 @@ def test_uninstall_takes_the_triggers_of_partitions_away(events):
     ("DROP FUNCTION pgripple.\"public.item\"() CASCADE",
      "capture function is missing"),
     ("CREATE TABLE child () INHERITS (item)",
-     'trigger "pgripple_row" is missing'),
+     f'trigger "{named("row", "public.item")}" is missing'),
+    ("CREATE OR REPLACE FUNCTION pgripple.\"public.item\"() RETURNS trigger "
+     "LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+     "capture function is not what watch() made"),
+    ("ALTER FUNCTION pgripple.\"public.item\"() SET TimeZone = 'UTC'",
+     "capture function is not what watch() made"),
+    ("CREATE TABLE other (); CREATE TRIGGER mine AFTER INSERT ON other "
+     "EXECUTE FUNCTION pgripple.\"public.item\"()",
+     'capture function is called by trigger "mine" on "public.other", too'),
     ("DROP TABLE item; CREATE TABLE item (id int PRIMARY KEY, name text)",
      "table is gone"),
     ("SELECT pgripple.disable(); DELETE FROM pgripple.outbox",
@@ -225,6 +336,8 @@ def test_a_gap_touches_the_table_when_it_opens_and_when_it_closes(
     "ALTER TABLE item ENABLE ALWAYS TRIGGER pgripple_update",
     "DROP TRIGGER pgripple_insert ON item",
     "DROP TABLE item; CREATE TABLE item (id int PRIMARY KEY, name text)",
+    "CREATE OR REPLACE FUNCTION pgripple.\"public.item\"() RETURNS trigger "
+    "LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
 ])
 def test_a_gap_between_two_looks_is_noticed_too(items, damage):
     items.execute(damage)
@@ -302,8 +415,9 @@ def test_a_childs_own_column_is_not_the_parents(family):
 
 def test_a_child_made_later_is_a_gap_until_install(family):
     family.execute("CREATE TABLE late () INHERITS (base)")
-    assert gaps(family) == {"public.base": 'trigger "pgripple_row" on '
-                                           '"public.late" is missing'}
+    assert gaps(family) == {
+        "public.base": f'trigger "{named("row", "public.base")}" on '
+                       '"public.late" is missing'}
     assert wholes(family) == ["gap opened"]
     watch(family, "base", "id", "name")
     assert gaps(family) == {"public.base": None}
@@ -415,7 +529,7 @@ def test_rows_of_logical_replication_are_seen(make_postgres):
                  f"'{there.conninfo()}' PUBLICATION p "
                  "WITH (create_slot = false, copy_data = false)")
     assert gaps(here) == {
-        "public.item": 'trigger "pgripple_row" is missing',
+        "public.item": f'trigger "{named("row", "public.item")}" is missing',
         "public.event": None}
     watch(here, "item", "id", "name")
     assert gaps(here) == {"public.item": None}
@@ -448,8 +562,8 @@ def test_the_daemon_touches_a_model_when_a_gap_opens_and_closes(
     daemon.wait_for_event("capture.gap_opened", table="public.app_team")
     wait_until(lambda: vanished(cache, ["team:1", "team:99", "other"])
                == {"team:1", "team:99"}, 15, "the model to be touched")
-    daemon.stop()
     wait_quiet(tournament)
+    daemon.stop()
     tournament.execute("UPDATE app_team SET name = 'unseen'")
     warm(cache, "team:1", "team:99")
     install(config)

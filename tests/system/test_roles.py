@@ -107,6 +107,26 @@ def test_an_application_without_rights_goes_unseen_while_disabled(
     assert take(items) == []
 
 
+def test_a_capture_function_cannot_be_attached_to_another_table(
+        items, application):
+    """Not even by those who may look into the schema."""
+    items.execute("GRANT USAGE ON SCHEMA pgripple TO "
+                  f'"{application.info.user}"')
+    run(application, "CREATE TABLE own (id int, name text)")
+    attach = ("CREATE TRIGGER t AFTER TRUNCATE ON own "
+              "EXECUTE FUNCTION pgripple.\"public.item\"()")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege) as said:
+        run(application, attach)
+    assert "permission denied for function pgripple.public.item" in str(said.value)
+    items.execute(attach)       # a superuser's mistake
+    assert items.value("SELECT problem FROM pgripple.watched()") == (
+        'capture function is called by trigger "t" on "public.own", too')
+    assert watch(items, "item", "id", "name") is True
+    assert items.value("SELECT problem FROM pgripple.watched()") is None
+    run(application, "TRUNCATE own")
+    assert take(items) == []
+
+
 @pytest.mark.parametrize("sql", [
     "SELECT FROM pgripple.outbox",
     "INSERT INTO pgripple.outbox (change, bytes) VALUES ('{}', 2)",

@@ -127,11 +127,11 @@ def test_watched_shows_what_was_asked_for(items):
      'trigger "pgripple_truncate" is not what watch() makes'),
     ("DO $$BEGIN EXECUTE replace(pg_get_functiondef("
      "'pgripple.\"public.item\"'::regproc), 'RETURN NULL', 'RETURN null'); "
-     "END$$", "capture function is outdated"),
+     "END$$", "capture function is not what watch() made"),
     ("ALTER FUNCTION pgripple.\"public.item\"() RESET jit",
-     "capture function is outdated"),
+     "capture function is not what watch() made"),
     ("ALTER FUNCTION pgripple.\"public.item\"() SET TimeZone = 'UTC'",
-     "capture function is outdated"),
+     "capture function is not what watch() made"),
     ("ALTER FUNCTION pgripple.\"public.item\"() SECURITY INVOKER",
      "capture function is outdated"),
     ("DROP FUNCTION pgripple.\"public.item\"() CASCADE",
