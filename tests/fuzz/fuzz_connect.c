@@ -1,0 +1,67 @@
+/*
+ * What says how to connect: a Redis URL, and a conninfo for libpq.
+ */
+#include "config/settings_table.h"
+#include "fuzz.h"
+#include "postgres/conninfo.h"
+#include "redis/url.h"
+
+/* A secret that nothing else contains must not be told. */
+static void
+check_secret(const char *secret, const char *told, const char *text)
+{
+	const char *first = strstr(text, secret);
+
+	if (strlen(secret) < 8 || first == NULL ||
+	    strstr(first + 1, secret) != NULL)
+		return;
+	EXPECT(strstr(told, secret) == NULL);
+}
+
+static void
+try_url(const char *text)
+{
+	char printed[REDIS_URL_TEXT];
+	struct pgripple_error err;
+	struct redis_url url;
+
+	if (redis_url_parse(text, &url, &err) != 0) {
+		EXPECT(err.kind == PGRIPPLE_ERROR_CONFIG);
+		return;
+	}
+	redis_url_print(&url, printed, sizeof(printed));
+	EXPECT(strlen(printed) < sizeof(printed));
+	if (url.password != NULL)
+		check_secret(url.password, printed, text);
+	redis_url_done(&url);
+}
+
+static void
+try_conninfo(const char *text)
+{
+	struct conninfo *conninfo;
+	struct pgripple_error err;
+
+	if (conninfo_new(text, "fuzz", &conninfo, &err) != 0) {
+		EXPECT(err.kind == PGRIPPLE_ERROR_CONFIG);
+		return;
+	}
+	EXPECT(conninfo_describe(conninfo) != NULL);
+	conninfo_rotate(conninfo);
+	(void)conninfo_error(conninfo, text, &err);
+	EXPECT(strchr(err.text, '\n') == NULL);
+	conninfo_free(conninfo);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = fuzz_text(data, size);
+	struct pgripple_error err;
+
+	try_url(text);
+	(void)!redis_url_check(text, &err); /* the same, more roughly */
+	try_conninfo(text);
+	free(text);
+	return 0;
+}
