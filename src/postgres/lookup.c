@@ -12,6 +12,8 @@
  */
 #include "postgres/lookup.h"
 
+#include "postgres/command.h"
+#include "postgres/image.h"
 #include "postgres/quote.h"
 #include "postgres/request.h"
 
@@ -84,24 +86,6 @@ find_out(const struct pgripple_graph *graph, const struct catalog *catalog,
 					     : lookup->model->name);
 	*ret_about = about;
 	return 0;
-}
-
-/* Returns how many columns there are. */
-static size_t
-print_image(struct buf *sql, const struct about *about,
-    const struct pgripple_lookup *lookup)
-{
-	const struct pgripple_table *table = lookup->model->table;
-	size_t n = 0;
-
-	for (size_t i = 0; i < table->n_columns; i++) {
-		if (!pgripple_columns_has(&lookup->wanted, i))
-			continue;
-		buf_printf(sql, "%s%s AS ", n++ > 0 ? ", " : "",
-		    about->to->columns[i].value);
-		quote_identifier(sql, table->columns[i].name);
-	}
-	return n;
 }
 
 /* "t.y::type OPERATOR(schema.=) " */
@@ -180,19 +164,10 @@ print_lookup(struct request *request, const struct about *about,
     const struct pgripple_lookup *lookup, size_t max_rows)
 {
 	struct buf *sql = &request->sql;
-	struct buf image = BUF_INIT;
-	size_t n_wanted = print_image(&image, about, lookup);
+	size_t n_wanted =
+	    image_print(sql, lookup->model->table, about->to, &lookup->wanted);
 
-	if (n_wanted > 0)
-		buf_printf(sql,
-		    "SELECT row_to_json(image.*) FROM %s AS t "
-		    "CROSS JOIN LATERAL (SELECT %s) AS image WHERE ",
-		    about->to->quoted, buf_string(&image));
-	else
-		buf_printf(
-		    sql, "SELECT '{}' FROM %s AS t WHERE ", about->to->quoted);
-	sql->failed = sql->failed || image.failed;
-	buf_done(&image);
+	buf_add_string(sql, " WHERE ");
 	print_condition(sql, about);
 	/* Rows of which nothing is wanted are all the same. */
 	buf_printf(sql, " LIMIT %zu", n_wanted > 0 ? max_rows + 1 : 1);
@@ -244,4 +219,26 @@ lookup_submit(struct session *session, const struct pgripple_graph *graph,
 		return -1;
 	}
 	return 0;
+}
+
+int
+lookup_run(struct command *command, const struct pgripple_graph *graph,
+    const struct catalog *catalog, const struct pgripple_lookup *lookup,
+    size_t max_rows, struct buf *ret_sql, struct rows *ret_rows,
+    struct pgripple_error *err)
+{
+	const char *values[REQUEST_MAX_VALUES];
+	struct request request = {0};
+	struct about about;
+	int failed;
+
+	if (find_out(graph, catalog, lookup, &about, err) != 0)
+		return -1;
+	print_lookup(&request, &about, lookup, max_rows);
+	buf_add(ret_sql, request.sql.bytes, request.sql.n);
+	failed = request_values(&request, values, err) != 0 ||
+		 command_query(command, request.sql.bytes, request.n_values,
+		     values, ret_rows, err) != 0;
+	request_done(&request);
+	return failed ? -1 : 0;
 }

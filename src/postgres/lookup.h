@@ -11,6 +11,7 @@
 
 #include "base/util.h"
 #include "postgres/catalog.h"
+#include "postgres/rows.h"
 #include "postgres/session.h"
 
 /* The image of a found row, in the form that captures have: for
@@ -32,6 +33,17 @@ typedef void (*lookup_cb)(void *context, enum session_outcome outcome,
 int lookup_submit(struct session *session, const struct pgripple_graph *graph,
     const struct catalog *catalog, const struct pgripple_lookup *lookup,
     size_t max_rows, lookup_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+
+struct buf;
+struct command;
+
+/* The same, blocking.  Appends the statement to *ret_sql, also when the server
+ * refuses it; each row is an image, in its only column.  -1: as above, or PEER
+ * of the statement itself. */
+int lookup_run(struct command *command, const struct pgripple_graph *graph,
+    const struct catalog *catalog, const struct pgripple_lookup *lookup,
+    size_t max_rows, struct buf *ret_sql, struct rows *ret_rows,
     struct pgripple_error *err) MUST_CHECK;
 
 #endif

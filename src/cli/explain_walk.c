@@ -1,0 +1,452 @@
+/*
+ * The walk of an explained change: as the daemon goes it, but everything that
+ * it tells is kept.
+ */
+#include "cli/explain.h"
+
+#include <string.h>
+
+#define MAX_SHOWN_KEYS 10
+
+/* ---- life ---- */
+
+void
+explain_free(struct explanation *explanation)
+{
+	if (explanation == NULL)
+		return;
+	map_done(&explanation->by_touch);
+	pgripple_walk_free(explanation->walk);
+	free(explanation);
+}
+
+int
+explain_note(struct explanation *explanation, const char *format, ...)
+{
+	size_t n = explanation->n_notes;
+	const char **notes =
+	    arena_array(explanation->arena, n + 1, sizeof(*notes));
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&text, format, args);
+	va_end(args);
+	if (notes == NULL || text.failed)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		notes[i] = explanation->notes[i];
+	notes[n] = arena_strdup(explanation->arena, buf_string(&text));
+	if (notes[n] == NULL)
+		return -1;
+	explanation->notes = notes;
+	explanation->n_notes = n + 1;
+	return 0;
+}
+
+static void
+on_escalation(void *context, const struct pgripple_relation *relation,
+    enum pgripple_cause cause)
+{
+	struct explanation *explanation = context;
+	struct explain_escalation *one = explanation->escalations;
+
+	for (; one != NULL; one = one->next)
+		if (one->relation == relation && one->cause == cause)
+			return;
+	/* Without memory the walk itself comes to an end soon. */
+	one = arena_alloc(explanation->arena, sizeof(*one));
+	if (one == NULL)
+		return;
+	one->relation = relation;
+	one->cause = cause;
+	*explanation->last_escalation = one;
+	explanation->last_escalation = &one->next;
+}
+
+/* ---- lookups ---- */
+
+static struct explain_lookup *
+keep_lookup(
+    struct explanation *explanation, const struct pgripple_lookup *lookup)
+{
+	struct explain_lookup *kept =
+	    arena_alloc(explanation->arena, sizeof(*kept));
+	size_t n_columns = lookup->relation->n_columns;
+	struct pgripple_value *keys;
+
+	if (kept == NULL)
+		return NULL;
+	kept->relation = lookup->relation;
+	kept->n_keys = lookup->n_keys;
+	kept->n_shown =
+	    lookup->n_keys < MAX_SHOWN_KEYS ? lookup->n_keys : MAX_SHOWN_KEYS;
+	keys = arena_array(
+	    explanation->arena, kept->n_shown * n_columns, sizeof(*keys));
+	if (keys == NULL)
+		return NULL;
+	memcpy(keys, lookup->keys, kept->n_shown * n_columns * sizeof(*keys));
+	kept->keys = keys;
+	*explanation->last_lookup = kept;
+	explanation->last_lookup = &kept->next;
+	return kept;
+}
+
+/* What the daemon does with an answer. */
+static int
+take_answer(struct explanation *explanation, size_t lookup,
+    const struct explain_answer *answer, struct pgripple_error *err)
+{
+	const struct pgripple_table *table =
+	    pgripple_walk_lookup(explanation->walk, lookup)
+		->relation->to->table;
+
+	for (size_t i = 0; i < answer->n_images; i++) {
+		const char *image = answer->images[i];
+		struct pgripple_row row;
+
+		if (pgripple_row_decode(explanation->arena, table, image,
+			strlen(image), &row, err) != 0 ||
+		    pgripple_walk_answer(
+			explanation->walk, lookup, &row, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+look_up(struct explanation *explanation, size_t i, struct pgripple_error *err)
+{
+	const struct pgripple_lookup *lookup =
+	    pgripple_walk_lookup(explanation->walk, i);
+	const struct explain_database *database = explanation->database;
+	struct explain_lookup *kept = keep_lookup(explanation, lookup);
+	struct explain_answer answer = {0};
+	int outcome = EXPLAIN_UNANSWERED;
+
+	if (kept == NULL)
+		return pgripple_error_nomem(err);
+	if (database != NULL)
+		outcome = database->look_up(database->context, lookup,
+		    explanation->arena, &answer, err);
+	if (outcome < 0)
+		return -1;
+	kept->sql = answer.sql;
+	kept->n_rows = answer.n_images;
+	if (outcome == EXPLAIN_ANSWERED)
+		return take_answer(explanation, i, &answer, err);
+	kept->problem = database == NULL
+			    ? "not asked (offline)"
+			    : arena_strdup(explanation->arena, err->text);
+	if (kept->problem == NULL)
+		return pgripple_error_nomem(err);
+	return pgripple_walk_escalate(explanation->walk, i, err);
+}
+
+static int
+walk_through(struct explanation *explanation, struct pgripple_error *err)
+{
+	int outcome;
+
+	while ((outcome = pgripple_walk_step(explanation->walk, err)) ==
+	       PGRIPPLE_WALK_LOOKUPS)
+		for (size_t i = 0;
+		     i < pgripple_walk_n_lookups(explanation->walk); i++)
+			if (look_up(explanation, i, err) != 0)
+				return -1;
+	return outcome;
+}
+
+/* ---- rows and operations ---- */
+
+struct collector {
+	struct explanation *explanation;
+	struct explain_row *row;
+	struct explain_deed **last;
+	struct map by_key; /* kind and bytes */
+	struct explain_operation **last_operation;
+	bool failed;
+};
+
+static struct explain_operation *
+find_operation(struct collector *collector,
+    const struct pgripple_operation *operation,
+    const struct pgripple_rule *rule)
+{
+	struct explanation *explanation = collector->explanation;
+	CLEANUP(buf_done) struct buf key = BUF_INIT;
+	struct explain_operation *found;
+	const char *copy;
+	void **place;
+
+	buf_add_char(&key, (char)operation->kind);
+	buf_add(&key, operation->key, operation->key_length);
+	if (key.failed)
+		return NULL;
+	found = map_get(&collector->by_key, key.bytes, key.n);
+	if (found != NULL)
+		return found;
+	found = arena_alloc(explanation->arena, sizeof(*found));
+	copy = arena_copy(explanation->arena, key.bytes, key.n);
+	place = found == NULL || copy == NULL
+		    ? NULL
+		    : map_put(&collector->by_key, copy, key.n);
+	if (place == NULL)
+		return NULL;
+	*place = found;
+	found->operation = *operation;
+	found->operation.key = copy + 1;
+	found->model = collector->row->touch->model;
+	found->rule = rule;
+	*collector->last_operation = found;
+	collector->last_operation = &found->next;
+	explanation->n_operations++;
+	return found;
+}
+
+static void
+on_operation(void *context, const struct pgripple_operation *operation,
+    const struct pgripple_rule *rule)
+{
+	struct collector *collector = context;
+	struct explain_operation *found =
+	    find_operation(collector, operation, rule);
+	struct explain_deed *deed =
+	    arena_alloc(collector->explanation->arena, sizeof(*deed));
+	bool counted = false;
+
+	if (found == NULL || deed == NULL) {
+		collector->failed = true;
+		return;
+	}
+	for (const struct explain_deed *other = collector->row->deeds;
+	     other != NULL; other = other->next)
+		counted |= other->operation == found;
+	found->n_rows += !counted;
+	deed->rule = rule;
+	deed->operation = found;
+	*collector->last = deed;
+	collector->last = &deed->next;
+}
+
+static int
+collect_row(struct collector *collector, struct explain_row *row,
+    struct pgripple_error *err)
+{
+	void **place = map_put(&collector->explanation->by_touch, &row->touch,
+	    sizeof(struct pgripple_touch *));
+
+	if (place == NULL)
+		return pgripple_error_nomem(err);
+	*place = row;
+	collector->row = row;
+	collector->last = &row->deeds;
+	if (pgripple_plan_explain(row->touch, on_operation, collector, err) !=
+	    0)
+		return -1;
+	return collector->failed ? pgripple_error_nomem(err) : 0;
+}
+
+static int
+collect(struct explanation *explanation, struct pgripple_error *err)
+{
+	struct collector collector = {
+	    .explanation = explanation,
+	    .last_operation = &explanation->operations,
+	};
+	const struct pgripple_touch *touch =
+	    pgripple_walk_touches(explanation->walk);
+	int result = 0;
+
+	explanation->n_rows = pgripple_walk_n_touches(explanation->walk);
+	explanation->rows = arena_array(explanation->arena, explanation->n_rows,
+	    sizeof(*explanation->rows));
+	if (explanation->rows == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; touch != NULL && result == 0; i++) {
+		explanation->rows[i].touch = touch;
+		explanation->rows[i].number = i + 1;
+		result = collect_row(&collector, &explanation->rows[i], err);
+		touch = touch->next;
+	}
+	map_done(&collector.by_key);
+	return result;
+}
+
+/* ---- the whole ---- */
+
+static int
+explain(struct explanation *explanation, const struct explain_request *request,
+    struct pgripple_error *err)
+{
+	int outcome;
+
+	if (explain_change_make(explanation, request, err) != 0)
+		return -1;
+	outcome = pgripple_change_decode(explanation->arena, explanation->graph,
+	    explanation->json, strlen(explanation->json), &explanation->change,
+	    err);
+	if (outcome != PGRIPPLE_DECODE_DONE)
+		return outcome < 0 ? -1
+				   : pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
+					 "a change that was made here was not "
+					 "understood");
+	if (explanation->is_no_change)
+		return 0;
+	if (pgripple_walk_add(explanation->walk, &explanation->change, err) !=
+		0 ||
+	    walk_through(explanation, err) != 0)
+		return -1;
+	return collect(explanation, err);
+}
+
+int
+explain_new(const struct pgripple_graph *graph,
+    const struct pgripple_model *model, const struct pgripple_limits *limits,
+    const struct explain_request *request,
+    const struct explain_database *database, struct explanation **ret,
+    struct pgripple_error *err)
+{
+	struct explanation *explanation = calloc(1, sizeof(*explanation));
+
+	if (explanation == NULL)
+		return pgripple_error_nomem(err);
+	explanation->graph = graph;
+	explanation->model = model;
+	explanation->limits = *limits;
+	explanation->database = database;
+	explanation->last_lookup = &explanation->lookups;
+	explanation->last_escalation = &explanation->escalations;
+	explanation->walk = pgripple_walk_new(graph, limits);
+	if (explanation->walk == NULL) {
+		explain_free(explanation);
+		return pgripple_error_nomem(err);
+	}
+	explanation->arena = pgripple_walk_arena(explanation->walk);
+	pgripple_walk_on_escalation(
+	    explanation->walk, on_escalation, explanation);
+	if (explain(explanation, request, err) != 0) {
+		explain_free(explanation);
+		return -1;
+	}
+	*ret = explanation;
+	return 0;
+}
+
+/* ---- what led where ---- */
+
+static size_t
+count_arrivals(const struct pgripple_arrival *arrival,
+    const struct pgripple_relation *relation)
+{
+	size_t n = 0;
+
+	for (; arrival != NULL; arrival = arrival->next)
+		if (arrival->relation == relation)
+			n += arrival->touch != NULL
+				 ? 1
+				 : count_arrivals(
+				       pgripple_walk_answers(arrival->key),
+				       relation);
+	return n;
+}
+
+static void
+add_arrivals(const struct explanation *explanation,
+    const struct pgripple_arrival *arrival,
+    const struct pgripple_relation *relation, struct explain_row **rows,
+    size_t *n)
+{
+	for (; arrival != NULL; arrival = arrival->next) {
+		if (arrival->relation != relation)
+			continue;
+		if (arrival->touch != NULL)
+			rows[(*n)++] = map_get(&explanation->by_touch,
+			    &arrival->touch, sizeof(arrival->touch));
+		else
+			add_arrivals(explanation,
+			    pgripple_walk_answers(arrival->key), relation, rows,
+			    n);
+	}
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	size_t first = (*(struct explain_row *const *)a)->number;
+	size_t second = (*(struct explain_row *const *)b)->number;
+
+	return (first > second) - (first < second);
+}
+
+/* The rows that the arrivals lead to, each once, in order. */
+static int
+list_rows(const struct explanation *explanation,
+    const struct pgripple_arrival *arrivals,
+    const struct pgripple_relation *relation, struct explain_row ***ret_rows,
+    size_t *ret_n)
+{
+	size_t n = 0, n_kept = 0;
+	struct explain_row **rows = arena_array(explanation->arena,
+	    count_arrivals(arrivals, relation), sizeof(struct explain_row *));
+
+	if (rows == NULL)
+		return -1;
+	add_arrivals(explanation, arrivals, relation, rows, &n);
+	if (n > 0)
+		qsort(rows, n, sizeof(*rows), compare_rows);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || rows[i] != rows[i - 1])
+			rows[n_kept++] = rows[i];
+	*ret_rows = rows;
+	*ret_n = n_kept;
+	return 0;
+}
+
+int
+explain_roots(
+    struct explanation *explanation, struct explain_row ***ret, size_t *ret_n)
+{
+	*ret_n = 0;
+	if (explanation->is_no_change)
+		return 0;
+	return list_rows(explanation, pgripple_walk_roots(explanation->walk, 0),
+	    NULL, ret, ret_n);
+}
+
+int
+explain_follow(struct explanation *explanation,
+    const struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, struct explain_led *ret_led)
+{
+	struct explain_led led = {.touch = touch, .relation = relation};
+
+	led.verdict = pgripple_judge_relation(touch, relation, &led.column);
+	if (list_rows(explanation, touch->onward, relation, &led.rows,
+		&led.n_rows) != 0)
+		return -1;
+	for (size_t i = 0; i < led.n_rows; i++)
+		led.whole |= led.rows[i]->touch->whole;
+	*ret_led = led;
+	return 0;
+}
+
+const char *
+explain_image_name(
+    const struct explanation *explanation, const struct pgripple_touch *touch)
+{
+	const struct pgripple_change *change = &explanation->change;
+	const struct pgripple_arrival *root;
+	size_t n = 0;
+
+	if (touch->own == NULL)
+		return NULL;
+	for (root = pgripple_walk_roots(explanation->walk, 0); root != NULL;
+	     root = root->next)
+		n += root->touch->model == touch->model;
+	if (n == 1 && change->n_old > 0 && change->n_new > 0)
+		return "old and new";
+	return change->n_old > 0 && touch->values == change->old_rows[0].values
+		   ? "old"
+		   : "new";
+}
