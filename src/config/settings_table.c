@@ -65,8 +65,8 @@ const struct setting settings_table[] = {
 	"Touched rows of a batch; past it models are invalidated as a whole."},
     {"limits.lookup_rows", SETTING_COUNT, AT(limits.lookup_rows), "10000", 1,
 	100 * MILLION, NULL, true,
-	"Rows that one lookup may find; past it the model is invalidated as a "
-	"whole."},
+	"Rows that one lookup may find, and keys that it may ask for; past it "
+	"the model is invalidated as a whole."},
     {"limits.bulk_rows", SETTING_COUNT, AT(limits.bulk_rows), "100000", 1,
 	1000 * MILLION, NULL, true,
 	"A statement that changes more rows leaves no images: its model is "

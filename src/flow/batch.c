@@ -43,6 +43,7 @@ forget(struct batch *batch)
 	batch->changes = NULL;
 	batch->pings = NULL;
 	batch->unlinks = NULL;
+	batch->escalations = NULL;
 	batch->n_ids = batch->n_rejections = batch->n_changes = 0;
 	batch->n_pings = batch->n_unlinks = 0;
 	batch->n_kept = 0;
@@ -133,6 +134,7 @@ finish(struct batch *batch)
 	bool has_tasks = batch_n_tasks(batch) > 0;
 
 	backoff_succeed(&batch->backoff);
+	batch_tell_escalations(batch);
 	for (size_t i = 0; i < batch->n_changes; i++)
 		report_change(batch->peers.report, batch->walk, i,
 		    &batch->changes[i], batch->applied_wall_us);

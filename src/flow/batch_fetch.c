@@ -11,13 +11,7 @@
 static int
 prepare(struct batch *batch, size_t n_rows, struct pgripple_error *err)
 {
-	struct pgripple_limits limits = {
-	    .touched_rows = (size_t)batch->settings->limits.touched_rows,
-	    .lookup_rows = (size_t)batch->settings->limits.lookup_rows,
-	    .lookup_keys = (size_t)batch->settings->limits.lookup_rows,
-	};
-
-	batch->walk = pgripple_walk_new(batch->graph, &limits);
+	batch->walk = batch_limited_walk(batch);
 	if (batch->walk == NULL)
 		return pgripple_error_nomem(err);
 	batch->arena = pgripple_walk_arena(batch->walk);

@@ -103,8 +103,8 @@ batch_look_up(struct batch *batch)
 	struct pgripple_error err;
 
 	if (lookup_submit(batch->peers.work, batch->graph, batch->catalog,
-		lookup, (size_t)batch->settings->limits.lookup_rows,
-		on_looked_up, batch, &err) == 0)
+		lookup, batch_max_lookup_rows(batch), on_looked_up, batch,
+		&err) == 0)
 		return;
 	if (err.kind == PGRIPPLE_ERROR_INPUT)
 		escalate(batch, &err);

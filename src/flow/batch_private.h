@@ -1,6 +1,7 @@
 /*
  * The inside of a batch, shared by batch.c (machine, applying, ending),
- * batch_fetch.c (fetching, decoding), batch_lookup.c (resolving) and
+ * batch_fetch.c (fetching, decoding), batch_lookup.c (resolving),
+ * batch_limits.c (limits, escalations) and
  * batch_acknowledge.c (marks, acknowledging).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -53,6 +54,7 @@ struct batch {
 	bool has_marks; /* changes that stand for others */
 	size_t n_kept; /* marks that must stay */
 	size_t lookup; /* of this round, under way */
+	struct batch_escalation *escalations; /* in the arena */
 	uint64_t session_number; /* of the session that fetched it */
 	int64_t fetched_wall_us;
 	int64_t applied_wall_us;
@@ -62,6 +64,14 @@ struct batch {
 void batch_step(struct batch *batch, enum batch_event event);
 /* Failures are told where they are handled: here. */
 void batch_fail(struct batch *batch, const struct pgripple_error *err);
+
+/* A walk within the limits of the settings, that keeps count of the
+ * escalations; NULL when out of memory. */
+struct pgripple_walk *batch_limited_walk(struct batch *batch);
+size_t batch_max_lookup_rows(const struct batch *batch);
+/* One line for each relation that a limit, or a value that is not known, made
+ * lead to a whole model. */
+void batch_tell_escalations(const struct batch *batch);
 
 /* Tasks that the plan leaves: none if it is only observed. */
 size_t batch_n_tasks(const struct batch *batch);
