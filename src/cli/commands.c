@@ -24,6 +24,20 @@ const struct cli_command cli_commands[] = {
 	.run = check_command,
     },
     {
+	.name = "graph",
+	.summary = "print the graph as a picture",
+	.help =
+	    "Prints models, tables, rules and relations: as text, as an SVG "
+	    "picture, or for\nGraphviz or Mermaid. Marks the relations that "
+	    "need a lookup, and the tables\nwithout triggers, if it may ask "
+	    "the database.",
+	.examples = "  pgripple graph --offline -c pgripple.yaml\n"
+		    "  pgripple graph --format svg --output graph.svg",
+	.options = SERVERS | OPTION(OFFLINE) | OPTION(FORMAT) | OPTION(OUTPUT) |
+		   OPTION(FORCE),
+	.run = graph_command,
+    },
+    {
 	.name = "sql",
 	.summary = "print what \"install\" would run, for review or for psql",
 	.help = "Prints the script that \"install\" would run on a database "

@@ -32,6 +32,8 @@ extern const struct cli_command cli_commands[];
 extern const size_t n_cli_commands;
 
 enum exit_status check_command(const struct cli_call *call);
+enum exit_status graph_command(const struct cli_call *call);
+enum exit_status import_command(const struct cli_call *call);
 enum exit_status sql_command(const struct cli_call *call);
 enum exit_status install_command(const struct cli_call *call);
 enum exit_status run_command(const struct cli_call *call);

@@ -22,6 +22,14 @@ const struct option_info option_table[] = {
 	"connect like this, not as the settings say:\n"
 	"\"dbname=app user=owner\", or a postgresql:// URI"},
     {OPTION_OFFLINE, 0, "offline", NULL, "look at the files alone"},
+    {OPTION_FORMAT, 0, "format", "FORMAT",
+	"text (the default), svg, dot or mermaid"},
+    {OPTION_SCHEMA, 0, "schema", "NAME",
+	"only tables of this schema; may be given again"},
+    {OPTION_TABLE, 0, "table", "PATTERN",
+	"only tables like this: \"app_*\", \"shop.*\"; may\nbe given again"},
+    {OPTION_OUTPUT, 0, "output", "FILE", "write to this file"},
+    {OPTION_FORCE, 0, "force", NULL, "write over a file that is there"},
     {OPTION_TIMEOUT, 0, "timeout", "TIME",
 	"how long to wait: 10s unless given, 500ms, 1m"},
     {OPTION_YES, 'y', "yes", NULL, "do not ask"},
@@ -115,6 +123,18 @@ parse_timeout(
 	return -1;
 }
 
+static int
+add_item(struct option_list *list, const char *value,
+    const struct option_info *option, struct pgripple_error *err)
+{
+	if (list->n == OPTIONS_MAX_LIST)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+		    "option \"--%s\" is given more than %d times", option->name,
+		    OPTIONS_MAX_LIST);
+	list->items[list->n++] = value;
+	return 0;
+}
+
 /* Leaves "*" where the secret was; its length is nobody's business either. */
 static void
 wipe(char *text)
@@ -145,7 +165,18 @@ set_option(struct options *options, const struct option_info *option,
 						 : 0;
 	case OPTION_TIMEOUT:
 		return parse_timeout(value, &options->timeout_ms, err);
+	case OPTION_FORMAT:
+		options->format = value;
+		return 0;
+	case OPTION_OUTPUT:
+		options->output = value;
+		return 0;
+	case OPTION_SCHEMA:
+		return add_item(&options->schemas, value, option, err);
+	case OPTION_TABLE:
+		return add_item(&options->tables, value, option, err);
 	case OPTION_OFFLINE:
+	case OPTION_FORCE:
 	case OPTION_YES:
 	case OPTION_HELP:
 	case OPTION_VERSION:

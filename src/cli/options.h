@@ -14,6 +14,11 @@ enum option_id {
 	OPTION_CONFIG,
 	OPTION_CONNINFO,
 	OPTION_OFFLINE,
+	OPTION_FORMAT,
+	OPTION_SCHEMA,
+	OPTION_TABLE,
+	OPTION_OUTPUT,
+	OPTION_FORCE,
 	OPTION_TIMEOUT,
 	OPTION_YES,
 	OPTION_HELP,
@@ -34,10 +39,22 @@ struct option_info {
 /* Words that a command may have after its name. */
 #define OPTIONS_MAX_WORDS 2
 
+/* How often an option may be given that may be given again. */
+#define OPTIONS_MAX_LIST 64
+
+struct option_list {
+	const char *items[OPTIONS_MAX_LIST];
+	size_t n;
+};
+
 struct options {
 	const char *config; /* the settings file */
 	char *conninfo; /* NULL: that of the settings */
 	int64_t timeout_ms;
+	const char *format; /* NULL: the command's default */
+	const char *output; /* a file; NULL: standard output */
+	struct option_list schemas;
+	struct option_list tables; /* patterns */
 	unsigned given; /* a set */
 	const char *command; /* NULL: none */
 	/* The words after the command.  n_words counts all of them; there is

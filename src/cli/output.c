@@ -4,6 +4,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,6 +89,65 @@ output_usage_error(const struct pgripple_error *err)
 	enum exit_status status = output_error(err);
 
 	return status == EXIT_STATUS_CONFIG ? EXIT_STATUS_USAGE : status;
+}
+
+static int
+write_all(int fd, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t written = write(fd, bytes, n);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -1;
+		bytes += written;
+		n -= (size_t)written;
+	}
+	return 0;
+}
+
+static enum exit_status
+write_error(const char *path, int reason)
+{
+	struct pgripple_error err;
+
+	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
+	    "cannot write \"%s\": %s", path, strerror(reason));
+	if (reason == EEXIST)
+		pgripple_error_hint(
+		    &err, "Give --force to write over what is there.");
+	(void)output_error(&err);
+	return EXIT_STATUS_PROBLEM;
+}
+
+enum exit_status
+output_write(const char *path, bool force, const char *bytes, size_t n)
+{
+	bool is_new = true;
+	int fd, reason = 0;
+
+	if (path == NULL) {
+		/* Whether it could be written is asked at the end. */
+		(void)fwrite(bytes, 1, n, stdout);
+		return EXIT_STATUS_OK;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0 && errno == EEXIST && force) {
+		is_new = false;
+		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return write_error(path, errno);
+	if (write_all(fd, bytes, n) != 0)
+		reason = errno;
+	if (close(fd) != 0 && reason == 0)
+		reason = errno;
+	if (reason == 0)
+		return EXIT_STATUS_OK;
+	if (is_new)
+		(void)unlink(path);
+	return write_error(path, reason);
 }
 
 enum exit_status

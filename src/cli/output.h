@@ -31,6 +31,12 @@ enum exit_status output_errors(struct pgripple_errors *errors);
 /* The same as output_error(), for a mistake in the command line. */
 enum exit_status output_usage_error(const struct pgripple_error *err);
 
+/* Writes to a file, or to standard output if path is NULL.  A file that is
+ * there already is written over only by force; one that could not be written
+ * whole is removed.  PROBLEM, after having said why, if that failed. */
+enum exit_status output_write(
+    const char *path, bool force, const char *bytes, size_t n) MUST_CHECK;
+
 /* The end of a command: what could not be written makes status a problem. */
 enum exit_status output_finish(enum exit_status status);
 
