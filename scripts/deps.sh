@@ -14,8 +14,8 @@ packages_for() {
         ;;
     test)
         echo postgresql redis-server pgbouncer libcriterion-dev \
-            clang libclang-rt-14-dev llvm clang-format shellcheck spin graphviz \
-            python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis
+            clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
+            graphviz python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis
         ;;
     long)
         echo valgrind

@@ -1,7 +1,8 @@
 #!/bin/bash
 # What takes too long for every change: the models in larger sizes (half an
 # hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
-# minutes), and the daemon under valgrind. Run scripts/test.sh first.
+# minutes), random histories for the oracle (half an hour), and the daemon under
+# valgrind. Run scripts/test.sh first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
@@ -17,6 +18,9 @@ echo "== the doorbell, thousands of rounds"
 PGRIPPLE_BUILD=build-test PGRIPPLE_DOORBELL_SECONDS=600 \
     /usr/bin/python3 -m pytest tests/system/test_doorbell.py -q -s \
     -p no:cacheprovider -k no_row_waits
+
+echo "== random histories"
+PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/system/oracle.py --minutes 30
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \

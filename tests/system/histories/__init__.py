@@ -1,0 +1,1 @@
+"""Random schemas, graphs and histories for the oracle (oracle.py)."""
