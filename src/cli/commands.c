@@ -76,6 +76,29 @@ const struct cli_command cli_commands[] = {
 	.run = run_command,
     },
     {
+	.name = "explain",
+	.summary = "what would a change of this row lead to, and why?",
+	.help =
+	    "Prints which rows a change would touch, for each relation and "
+	    "rule whether it is\ntaken and if not the reason, the lookups "
+	    "with their SQL, and what would be done\nin Redis. Reads from "
+	    "Postgres, writes nowhere, and leaves Redis alone.\n\n"
+	    "The row after the model is that of an insert, or of a delete "
+	    "with --op delete.\nColumns that are not given are read from the "
+	    "table if the primary key is; of\nan update, those that one row "
+	    "lacks are as in the other.",
+	.examples = "  pgripple explain team '{\"id\": 10}'\n"
+		    "  pgripple explain team --old '{\"id\": 10, "
+		    "\"tournament_id\": 1}' \\\n"
+		    "                        --new '{\"tournament_id\": 2}'\n"
+		    "  pgripple explain team --op truncate --offline",
+	.options = SERVERS | OPTION(OLD) | OPTION(NEW) | OPTION(OP) |
+		   OPTION(JSON) | OPTION(OFFLINE),
+	.words = "MODEL [JSON]",
+	.n_words = 2,
+	.run = explain_command,
+    },
+    {
 	.name = "ping",
 	.summary = "is it working? send a canary the whole way and time it",
 	.help = "Puts a key into Redis and a change into the outbox, and waits "

@@ -164,6 +164,7 @@ struct collector {
 	struct explain_row *row;
 	struct explain_deed **last;
 	struct map by_key; /* kind and bytes */
+	struct explain_operation *operations;
 	struct explain_operation **last_operation;
 	bool failed;
 };
@@ -200,7 +201,7 @@ find_operation(struct collector *collector,
 	found->rule = rule;
 	*collector->last_operation = found;
 	collector->last_operation = &found->next;
-	explanation->n_operations++;
+	found->number = explanation->n_operations++;
 	return found;
 }
 
@@ -223,6 +224,7 @@ on_operation(void *context, const struct pgripple_operation *operation,
 	     other != NULL; other = other->next)
 		counted |= other->operation == found;
 	found->n_rows += !counted;
+	found->whole |= collector->row->touch->whole;
 	deed->rule = rule;
 	deed->operation = found;
 	*collector->last = deed;
@@ -248,16 +250,48 @@ collect_row(struct collector *collector, struct explain_row *row,
 }
 
 static int
+compare_operations(const void *a, const void *b)
+{
+	const struct explain_operation *first =
+	    *(struct explain_operation *const *)a;
+	const struct explain_operation *second =
+	    *(struct explain_operation *const *)b;
+
+	if (first->operation.kind != second->operation.kind)
+		return first->operation.kind < second->operation.kind ? -1 : 1;
+	return (first->number > second->number) -
+	       (first->number < second->number);
+}
+
+static int
+list_operations(
+    struct explanation *explanation, struct explain_operation *first)
+{
+	size_t n = 0;
+
+	explanation->operations = arena_array(explanation->arena,
+	    explanation->n_operations, sizeof(struct explain_operation *));
+	if (explanation->operations == NULL)
+		return -1;
+	for (; first != NULL; first = first->next)
+		explanation->operations[n++] = first;
+	if (n > 0)
+		qsort(explanation->operations, n,
+		    sizeof(*explanation->operations), compare_operations);
+	return 0;
+}
+
+static int
 collect(struct explanation *explanation, struct pgripple_error *err)
 {
 	struct collector collector = {
 	    .explanation = explanation,
-	    .last_operation = &explanation->operations,
 	};
 	const struct pgripple_touch *touch =
 	    pgripple_walk_touches(explanation->walk);
 	int result = 0;
 
+	collector.last_operation = &collector.operations;
 	explanation->n_rows = pgripple_walk_n_touches(explanation->walk);
 	explanation->rows = arena_array(explanation->arena, explanation->n_rows,
 	    sizeof(*explanation->rows));
@@ -270,6 +304,9 @@ collect(struct explanation *explanation, struct pgripple_error *err)
 		touch = touch->next;
 	}
 	map_done(&collector.by_key);
+	if (result == 0 &&
+	    list_operations(explanation, collector.operations) != 0)
+		return pgripple_error_nomem(err);
 	return result;
 }
 

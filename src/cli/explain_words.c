@@ -136,6 +136,14 @@ explain_add_rule(struct buf *buf, const struct pgripple_rule *rule)
 }
 
 void
+explain_add_operation(
+    struct buf *buf, const struct pgripple_operation *operation)
+{
+	buf_printf(buf, "%s ", pgripple_operation_kind_name(operation->kind));
+	explain_add_text(buf, operation->key, operation->key_length);
+}
+
+void
 explain_add_no_key(struct buf *buf, const struct pgripple_touch *touch,
     const struct pgripple_rule *rule)
 {
@@ -181,6 +189,23 @@ explain_add_lookup_reason(
 	}
 }
 
+static void
+add_failure(struct buf *buf, const struct explanation *explanation,
+    const struct pgripple_relation *relation)
+{
+	const struct explain_lookup *one = explanation->lookups;
+
+	if (explanation->database == NULL) {
+		buf_add_string(buf, "a lookup is needed (offline)");
+		return;
+	}
+	while (
+	    one != NULL && (one->relation != relation || one->problem == NULL))
+		one = one->next;
+	buf_printf(buf, "the lookup failed: %s",
+	    one == NULL ? "it is not known why" : one->problem);
+}
+
 void
 explain_add_cause(struct buf *buf, const struct explanation *explanation,
     const struct pgripple_relation *relation, enum pgripple_cause cause)
@@ -193,30 +218,21 @@ explain_add_cause(struct buf *buf, const struct explanation *explanation,
 		break;
 	case PGRIPPLE_CAUSE_TOUCHED_ROWS:
 		buf_printf(buf,
-		    "more than %zu rows are touched (limits.touched_rows)",
+		    "more rows are touched than limits.touched_rows (%zu)",
 		    limits->touched_rows);
 		break;
 	case PGRIPPLE_CAUSE_LOOKUP_ROWS:
 		buf_printf(buf,
-		    "more than %zu rows answer (limits.lookup_rows)",
+		    "more rows are found than limits.lookup_rows (%zu)",
 		    limits->lookup_rows);
 		break;
 	case PGRIPPLE_CAUSE_LOOKUP_KEYS:
 		buf_printf(buf,
-		    "more than %zu keys would be looked up "
-		    "(limits.lookup_rows)",
+		    "more keys are looked up than limits.lookup_rows (%zu)",
 		    limits->lookup_keys);
 		break;
 	case PGRIPPLE_CAUSE_LOOKUP_FAILED:
-		for (const struct explain_lookup *one = explanation->lookups;
-		     one != NULL; one = one->next)
-			if (one->relation == relation && one->problem != NULL) {
-				buf_printf(buf, "the lookup was %s%s",
-				    explanation->database == NULL ? ""
-								  : "refused: ",
-				    one->problem);
-				return;
-			}
+		add_failure(buf, explanation, relation);
 		break;
 	}
 }
@@ -230,7 +246,7 @@ add_whole_reason(struct buf *buf, const struct explanation *explanation,
 
 	if (led->touch->whole) {
 		buf_printf(
-		    buf, "as every row of %s is", led->relation->from->name);
+		    buf, "every row of %s is", led->relation->from->name);
 		return;
 	}
 	while (one != NULL && (one->relation != led->relation ||
@@ -239,7 +255,7 @@ add_whole_reason(struct buf *buf, const struct explanation *explanation,
 	if (one != NULL)
 		explain_add_cause(buf, explanation, one->relation, one->cause);
 	else
-		buf_add_string(buf, "as it is touched as a whole anyway");
+		buf_add_string(buf, "it is touched as a whole anyway");
 }
 
 void
@@ -247,7 +263,8 @@ explain_add_way(struct buf *buf, const struct explanation *explanation,
     const struct explain_led *led)
 {
 	if (led->whole) {
-		buf_printf(buf, "every row of %s: ", led->relation->to->name);
+		buf_printf(
+		    buf, "every row of %s, as ", led->relation->to->name);
 		if (led->verdict == PGRIPPLE_VERDICT_UNKNOWN)
 			explain_add_reason(
 			    buf, led->touch, NULL, led->verdict, led->column);

@@ -30,6 +30,11 @@ const struct option_info option_table[] = {
 	"only tables like this: \"app_*\", \"shop.*\"; may\nbe given again"},
     {OPTION_OUTPUT, 0, "output", "FILE", "write to this file"},
     {OPTION_FORCE, 0, "force", NULL, "write over a file that is there"},
+    {OPTION_OLD, 0, "old", "JSON", "the row as it was: '{\"id\": 1, ...}'"},
+    {OPTION_NEW, 0, "new", "JSON", "the row as it is then"},
+    {OPTION_OP, 0, "op", "OPERATION",
+	"insert, update, delete or truncate; unless given,\nas the rows say"},
+    {OPTION_JSON, 0, "json", NULL, "print one JSON object, for programs"},
     {OPTION_TIMEOUT, 0, "timeout", "TIME",
 	"how long to wait: 10s unless given, 500ms, 1m"},
     {OPTION_YES, 'y', "yes", NULL, "do not ask"},
@@ -175,6 +180,16 @@ set_option(struct options *options, const struct option_info *option,
 		return add_item(&options->schemas, value, option, err);
 	case OPTION_TABLE:
 		return add_item(&options->tables, value, option, err);
+	case OPTION_OLD:
+		options->old_image = value;
+		return 0;
+	case OPTION_NEW:
+		options->new_image = value;
+		return 0;
+	case OPTION_OP:
+		options->op = value;
+		return 0;
+	case OPTION_JSON:
 	case OPTION_OFFLINE:
 	case OPTION_FORCE:
 	case OPTION_YES:

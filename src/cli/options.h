@@ -19,6 +19,10 @@ enum option_id {
 	OPTION_TABLE,
 	OPTION_OUTPUT,
 	OPTION_FORCE,
+	OPTION_OLD,
+	OPTION_NEW,
+	OPTION_OP,
+	OPTION_JSON,
 	OPTION_TIMEOUT,
 	OPTION_YES,
 	OPTION_HELP,
@@ -55,6 +59,9 @@ struct options {
 	const char *output; /* a file; NULL: standard output */
 	struct option_list schemas;
 	struct option_list tables; /* patterns */
+	const char *old_image; /* JSON; NULL: none */
+	const char *new_image;
+	const char *op;
 	unsigned given; /* a set */
 	const char *command; /* NULL: none */
 	/* The words after the command.  n_words counts all of them; there is
