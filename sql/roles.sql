@@ -12,6 +12,9 @@
 --                    the schema.
 --   pgripple_daemon  the daemon. It can read and delete changes, and can forge
 --                    none.
+--   pgripple_invalidate
+--                    who may ask for invalidations by hand. Nobody logs in as
+--                    it: GRANT pgripple_invalidate TO app;
 --   applications     need no right at all: their writes are captured by
 --                    triggers. Do not grant them any table of this schema.
 
@@ -29,6 +32,14 @@ $$;
 DO $$
 BEGIN
     CREATE ROLE pgripple_daemon LOGIN;
+EXCEPTION WHEN duplicate_object THEN
+    NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    CREATE ROLE pgripple_invalidate NOLOGIN;
 EXCEPTION WHEN duplicate_object THEN
     NULL;
 END
@@ -82,6 +93,8 @@ GRANT EXECUTE ON ROUTINE
     pgripple.retry_rejected(bigint),
     pgripple.drop_rejected(bigint)
     TO pgripple_daemon;
+-- It can remove any key from Redis anyway.
+GRANT pgripple_invalidate TO pgripple_daemon;
 
 -- Where a relation needs a look-up, the daemon reads the table on its right
 -- (`pgripple check` says which): the columns of the graph are enough. Row
@@ -92,6 +105,19 @@ GRANT EXECUTE ON ROUTINE
 
 
 -- Applications ---------------------------------------------------------------
+
+-- Those that ask by hand, and may wait until it is done. What they can ask for is
+-- what a write to a watched table does.
+REVOKE ALL ON ALL TABLES IN SCHEMA pgripple FROM pgripple_invalidate;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA pgripple FROM pgripple_invalidate;
+GRANT USAGE ON SCHEMA pgripple TO pgripple_invalidate;
+GRANT EXECUTE ON ROUTINE
+    pgripple.invalidate(text, jsonb),
+    pgripple.invalidate_model(text),
+    pgripple.invalidate_all(),
+    pgripple.applied(xid8),
+    pgripple.wait_applied(xid8, interval, boolean)
+    TO pgripple_invalidate;
 
 -- Only for one that waits until its own writes have reached Redis. Neither shows
 -- or changes data.

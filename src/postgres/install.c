@@ -132,7 +132,6 @@ add_step(struct planning *planning, enum install_kind kind, const char *subject)
 static void
 begin_call(struct planning *planning, const char *function)
 {
-	buf_add_string(&planning->sql, "SELECT ");
 	quote_identifier(&planning->sql, planning->options->schema);
 	buf_printf(&planning->sql, ".%s(", function);
 }
@@ -149,6 +148,17 @@ add_text_array(struct buf *sql, const char *const *texts, size_t n)
 }
 
 static void
+add_models(struct buf *sql, const struct pgripple_table *table)
+{
+	buf_add_string(sql, "ARRAY[");
+	for (size_t i = 0; i < table->n_models; i++) {
+		buf_add_string(sql, i > 0 ? ", " : "");
+		quote_literal(sql, table->models[i]->name);
+	}
+	buf_add_string(sql, "]::text[]");
+}
+
+static void
 plan_watch(struct planning *planning, const struct pgripple_table *table)
 {
 	struct buf *sql = &planning->sql;
@@ -156,6 +166,8 @@ plan_watch(struct planning *planning, const struct pgripple_table *table)
 
 	for (size_t i = 0; i < table->n_columns; i++)
 		columns[i] = table->columns[i].name;
+	/* One transaction, and both are called. */
+	buf_add_string(sql, "SELECT true = ANY (ARRAY[\n    ");
 	begin_call(planning, "watch");
 	quote_literal(sql, table->spelled);
 	buf_add_string(sql, "::regclass, ");
@@ -163,7 +175,12 @@ plan_watch(struct planning *planning, const struct pgripple_table *table)
 	buf_add_string(sql, ", ");
 	add_text_array(
 	    sql, (const char *const *)table->ignore, table->n_ignore);
-	buf_printf(sql, ", %" PRId64 ")", planning->options->bulk_rows);
+	buf_printf(sql, ", %" PRId64 "),\n    ", planning->options->bulk_rows);
+	begin_call(planning, "set_models");
+	quote_literal(sql, table->spelled);
+	buf_add_string(sql, "::regclass, ");
+	add_models(sql, table);
+	buf_add_string(sql, ")])");
 	add_step(planning, INSTALL_WATCH, table->spelled);
 }
 
@@ -173,6 +190,7 @@ plan_unwatch(struct planning *planning, const char *quoted)
 {
 	struct buf *sql = &planning->sql;
 
+	buf_add_string(sql, "SELECT ");
 	begin_call(planning, "unwatch");
 	buf_add_string(sql, "relid) FROM ");
 	quote_identifier(sql, planning->options->schema);
@@ -213,6 +231,7 @@ write_plan(struct planning *planning, const struct pgripple_graph *graph,
 		add_step(planning, INSTALL_OBJECTS, options->schema);
 	}
 	if (needs_notify(catalog, options->notify_mode)) {
+		buf_add_string(&planning->sql, "SELECT ");
 		begin_call(planning, "notify_mode");
 		quote_literal(&planning->sql, options->notify_mode);
 		buf_add_char(&planning->sql, ')');

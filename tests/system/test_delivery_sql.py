@@ -12,7 +12,8 @@ from harness.outbox import take, take_one, watch
 from harness.postgres import run
 from harness.wait import wait_until
 
-FIXTURE = "tests/system/fixtures/pgripple-schema-1.sql"
+FIXTURES = [f"tests/system/fixtures/pgripple-schema-{number}.sql"
+            for number in (1, 2)]
 
 TABLES = """
     CREATE TABLE item (id int PRIMARY KEY, name text);
@@ -696,12 +697,13 @@ def test_rejected_changes_can_be_dropped(rejected):
     assert take(rejected) == []
 
 
-# ---- the upgrade from version 1 ----
+# ---- the upgrade from older versions ----
 
-@pytest.fixture
-def version_1(database):
-    """Version 1 with a watched table, a waiting change, a task, no doorbell."""
-    database.run_file(FIXTURE)
+@pytest.fixture(params=FIXTURES, ids=["1", "2"])
+def older(request, database):
+    """An older version with a watched table, a waiting change, a task, no
+    doorbell."""
+    database.run_file(request.param)
     database.execute(TABLES)
     database.execute("""
         SELECT pgripple.watch('item', '{id,name}'),
@@ -711,26 +713,27 @@ def version_1(database):
     return database
 
 
-def test_an_upgrade_loses_nothing_and_keeps_the_mode(version_1):
-    version_1.install()
-    assert version_1.execute(
+def test_an_upgrade_loses_nothing_and_keeps_the_mode(older):
+    older.install()
+    assert older.execute(
         "SELECT pgripple.schema_version(), pgripple.notify_mode(), "
         "pgripple.is_enabled(), pgripple.outbox_limit()") == [
-            (2, "never", True, 1000000)]
-    assert take_one(version_1)["new"] == [{"id": "3", "name": None}]
-    assert version_1.execute("SELECT from_xid, to_xid FROM pgripple.task"
+            (3, "never", True, 1000000)]
+    assert take_one(older)["new"] == [{"id": "3", "name": None}]
+    assert older.execute("SELECT from_xid, to_xid FROM pgripple.task"
                              ) == [(None, None)]
 
 
-def test_capture_functions_of_before_go_on_until_they_are_replaced(version_1):
-    version_1.install()
-    take(version_1)
-    version_1.execute("UPDATE item SET name = 'x' WHERE id = 1; TRUNCATE item")
-    assert [change["op"] for change in take(version_1)] == [
+@pytest.mark.parametrize("older", FIXTURES[:1], indirect=True, ids=["1"])
+def test_capture_functions_of_before_go_on_until_they_are_replaced(older):
+    older.install()
+    take(older)
+    older.execute("UPDATE item SET name = 'x' WHERE id = 1; TRUNCATE item")
+    assert [change["op"] for change in take(older)] == [
         "update", "truncate"]
-    assert version_1.value("SELECT problem FROM pgripple.watched()") is not None
-    assert watch(version_1, "item", "id", "name") is True
-    assert version_1.value("SELECT problem FROM pgripple.watched()") is None
+    assert older.value("SELECT problem FROM pgripple.watched()") is not None
+    assert watch(older, "item", "id", "name") is True
+    assert older.value("SELECT problem FROM pgripple.watched()") is None
 
 
 def objects(database):
@@ -749,26 +752,31 @@ def objects(database):
     return set(relations), set(routines)
 
 
-def test_an_upgraded_schema_is_like_a_fresh_one(version_1):
-    version_1.install()
-    assert version_1.value(
+@pytest.mark.parametrize("older", FIXTURES[:1], indirect=True, ids=["1"])
+def test_what_a_capture_function_of_before_calls_stays(older):
+    older.install()
+    assert older.value(
         "SELECT to_regprocedure('pgripple.signature(oid)') IS NOT NULL")
-    watch(version_1, "item", "id", "name")
-    version_1.install()     # what the capture function of before called
-    relations, routines = objects(version_1)
-    version_1.run_file("sql/uninstall.sql").install()
-    watch(version_1, "item", "id", "name")
-    version_1.execute("SELECT pgripple.notify_mode('never')")
-    fresh_relations, fresh_routines = objects(version_1)
+
+
+def test_an_upgraded_schema_is_like_a_fresh_one(older):
+    older.install()
+    watch(older, "item", "id", "name")
+    older.install()     # what the capture function of before called
+    relations, routines = objects(older)
+    older.run_file("sql/uninstall.sql").install()
+    watch(older, "item", "id", "name")
+    older.execute("SELECT pgripple.notify_mode('never')")
+    fresh_relations, fresh_routines = objects(older)
     assert relations == fresh_relations
     assert routines == fresh_routines
 
 
-def test_an_upgrade_waits_for_no_writer(version_1):
-    writer = version_1.connect(autocommit=False)
+def test_an_upgrade_waits_for_no_writer(older):
+    writer = older.connect(autocommit=False)
     run(writer, "UPDATE item SET name = 'x' WHERE id = 1")
-    version_1.execute("SET lock_timeout = '500ms'")
-    version_1.install()
+    older.execute("SET lock_timeout = '500ms'")
+    older.install()
     writer.commit()
 
 

@@ -212,6 +212,7 @@ def test_only_what_must_runs_with_the_owners_rights(items):
         WHERE pronamespace = to_regnamespace('pgripple') AND prosecdef
         ORDER BY 1""") == [(name,) for name in (
             "applied", "check_coverage", "claim_marks", "drop_rejected",
+            "invalidate", "invalidate_all", "invalidate_model",
             "measure_outbox", "ping", "public.item", "retry_rejected",
             "watched")]
 
