@@ -149,6 +149,10 @@ def test_transactions_can_be_prepared_while_the_daemon_sleeps(make_postgres):
     assert ears.count() == 0
     assert take_one(database)["op"] == "delete"
     sleeper.close()
+    database.execute("SELECT pgripple.notify_mode('always')")
+    with pytest.raises(psycopg2.errors.FeatureNotSupported) as refused:
+        database.execute("BEGIN; TRUNCATE item; PREPARE TRANSACTION 'p'")
+    assert refused.value.pgcode == "0A000"
 
 
 def test_a_prepared_writer_keeps_the_daemon_awake(make_postgres):
