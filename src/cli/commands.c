@@ -38,6 +38,23 @@ const struct cli_command cli_commands[] = {
 	.run = graph_command,
     },
     {
+	.name = "import",
+	.summary = "write a graph.yaml from a database's foreign keys",
+	.help =
+	    "Prints a graph.yaml with a model for each table, and a relation "
+	    "for each\nforeign key in both directions, commented out for you "
+	    "to choose. Changes\nnothing. With --conninfo it needs no "
+	    "settings.",
+	.examples = "  pgripple import postgres --conninfo dbname=app "
+		    "--table \"app_*\"\n"
+		    "  pgripple import postgres --output graph.yaml",
+	.options = SERVERS | OPTION(SCHEMA) | OPTION(TABLE) | OPTION(OUTPUT) |
+		   OPTION(FORCE),
+	.words = "postgres",
+	.n_words = 1,
+	.run = import_command,
+    },
+    {
 	.name = "sql",
 	.summary = "print what \"install\" would run, for review or for psql",
 	.help = "Prints the script that \"install\" would run on a database "
