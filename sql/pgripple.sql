@@ -263,8 +263,8 @@ COMMENT ON FUNCTION pgripple.queue_usage() IS
 --   always    NOTIFY, unless the queue fills up.
 --   never     the daemon polls.
 --
--- It pins no search_path, which would cost more than all else that it does:
--- those who call it have.
+-- It is one expression without a search_path of its own, so that the planner
+-- puts it in place of the call: those who call it have pinned theirs.
 CREATE OR REPLACE FUNCTION pgripple.notify_mode(mode text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -273,20 +273,20 @@ BEGIN
     CASE mode
         WHEN 'adaptive' THEN
             action := $action$
-    IF pg_catalog.pg_try_advisory_xact_lock_shared(pgripple.lock_class(), 1)
-            OR pg_catalog.current_setting('max_prepared_transactions') <> '0'
-            OR pgripple.queue_usage() > 0.5 THEN
-        RETURN;
-    END IF;
-    PERFORM pg_catalog.pg_notify(pgripple.channel(), '');$action$;
+SELECT CASE
+    WHEN pg_catalog.pg_try_advisory_xact_lock_shared(pgripple.lock_class(), 1)
+        OR pg_catalog.current_setting('max_prepared_transactions') <> '0'
+        OR pgripple.queue_usage() > 0.5 THEN NULL
+    ELSE pg_catalog.pg_notify(pgripple.channel(), '')
+END$action$;
         WHEN 'always' THEN
             action := $action$
-    IF pgripple.queue_usage() > 0.5 THEN
-        RETURN;
-    END IF;
-    PERFORM pg_catalog.pg_notify(pgripple.channel(), '');$action$;
+SELECT CASE
+    WHEN pgripple.queue_usage() > 0.5 THEN NULL
+    ELSE pg_catalog.pg_notify(pgripple.channel(), '')
+END$action$;
         WHEN 'never' THEN
-            action := E'\n    NULL;';
+            action := E'\nSELECT NULL::void';
         ELSE
             RAISE invalid_parameter_value USING
                 MESSAGE = format('unknown notify mode "%s"', mode),
@@ -294,10 +294,8 @@ BEGIN
     END CASE;
     EXECUTE format($ring$
 CREATE OR REPLACE FUNCTION pgripple.ring() RETURNS void
-LANGUAGE plpgsql AS $body$
--- notify: %s
-BEGIN%s
-END
+LANGUAGE sql VOLATILE AS $body$
+-- notify: %s%s
 $body$
         $ring$, mode, action);
     REVOKE ALL ON FUNCTION pgripple.ring() FROM PUBLIC;
@@ -502,19 +500,17 @@ BEGIN
                              max_rows);
     END IF;
     EXECUTE format($function$
-CREATE OR REPLACE FUNCTION pgripple.mark_instead(table_name text)
+CREATE OR REPLACE FUNCTION pgripple.is_outbox_full()
 RETURNS boolean LANGUAGE sql VOLATILE AS $body$
     -- outbox_limit: %1$s
-    SELECT CASE WHEN pg_catalog.pg_sequence_last_value('pgripple.outbox_id_seq')
+    SELECT pg_catalog.pg_sequence_last_value('pgripple.outbox_id_seq')
         - coalesce(pg_catalog.pg_sequence_last_value('pgripple.outbox_low'), 0)
         > %1$s
-        THEN pgripple.rely_on_mark($1, 'outbox limit')
-        ELSE false END
 $body$
         $function$, max_rows);
-    REVOKE ALL ON FUNCTION pgripple.mark_instead(text) FROM PUBLIC;
-    COMMENT ON FUNCTION pgripple.mark_instead(text) IS
-        'true if a mark stands for a change; made by outbox_limit(bigint)';
+    REVOKE ALL ON FUNCTION pgripple.is_outbox_full() FROM PUBLIC;
+    COMMENT ON FUNCTION pgripple.is_outbox_full() IS
+        'whether marks stand for changes; made by outbox_limit(bigint)';
     RETURN max_rows;
 END
 $$;
@@ -524,13 +520,24 @@ COMMENT ON FUNCTION pgripple.outbox_limit(bigint) IS
 CREATE OR REPLACE FUNCTION pgripple.outbox_limit() RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT substring(prosrc FROM '-- outbox_limit: (\d+)')::bigint FROM pg_proc
-    WHERE oid = to_regprocedure('pgripple.mark_instead(text)')
+    WHERE oid = coalesce(
+        to_regprocedure('pgripple.is_outbox_full()'),
+        to_regprocedure('pgripple.mark_instead(text)'))  -- schema 2
 $$;
 COMMENT ON FUNCTION pgripple.outbox_limit() IS 'the present limit, in rows';
 
 DO $$BEGIN
     PERFORM pgripple.outbox_limit(coalesce(pgripple.outbox_limit(), 1000000));
 END$$;
+
+CREATE OR REPLACE FUNCTION pgripple.mark_instead(table_name text)
+RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN pgripple.is_outbox_full()
+                THEN pgripple.rely_on_mark($1, 'outbox limit')
+                ELSE false END
+$$;
+COMMENT ON FUNCTION pgripple.mark_instead(text) IS
+    'true if a mark stands for a change';
 
 -- The daemon calls this about once a second when it has acknowledged something.
 -- above is its low-water mark, which keeps it from reading dead rows. Returns
@@ -911,6 +918,36 @@ $$;
 COMMENT ON FUNCTION pgripple.fingerprint(oid) IS
     'the columns a table has now, as hashes to compare';
 
+-- The same, seen by a snapshot of its own: VOLATILE.
+CREATE OR REPLACE FUNCTION pgripple.present_fingerprint(relid oid)
+RETURNS bigint[] LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (SELECT pgripple.fingerprint($1));
+END
+$$;
+COMMENT ON FUNCTION pgripple.present_fingerprint(oid) IS
+    'the columns a table has now, in READ COMMITTED';
+
+-- Whether a table has these columns. It is not IMMUTABLE, but says that it is:
+-- with constants as arguments the planner calls it once and keeps the answer in
+-- the plan, and Postgres forgets every plan that names a table's oid when that
+-- table is altered. So the answer is always right, and no statement of a writer
+-- pays for it: 5 us less.
+--
+-- For that the plan must be made under a snapshot that sees what was committed
+-- before the statement got its lock on the table. So it must stand in a statement
+-- of its own, which is reached in READ COMMITTED alone; and there, since COPY
+-- takes its snapshot before its lock, present_fingerprint() takes another.
+CREATE OR REPLACE FUNCTION pgripple.has_columns(
+    relid oid, fingerprint bigint[])
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN pgripple.present_fingerprint($1) = $2;
+END
+$$;
+COMMENT ON FUNCTION pgripple.has_columns(oid, bigint[]) IS
+    'whether a table has these columns; answered when a statement is planned';
+
 -- By which columns an UPDATE of many rows is paired; NULL if by none.
 CREATE OR REPLACE FUNCTION pgripple.primary_key(relid oid) RETURNS text[]
 LANGUAGE plpgsql STABLE AS $$
@@ -1054,31 +1091,34 @@ $$;
 COMMENT ON FUNCTION pgripple.value_settings(oid) IS
     'the settings that change how a type''s values look';
 
--- Puts SQL texts in a row with "||" in between. Twenty are put in brackets
--- each: a chain of thousands is nested thousands deep, past max_stack_depth.
+-- SQL that puts many texts in a row: concat(), which takes half the time of a
+-- chain of "||". A function has at most 100 arguments, so of many parts fifty
+-- each are put together first.
 CREATE OR REPLACE FUNCTION pgripple.concat_sql(parts text[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN count(*) = 1 THEN min(chain)
-           ELSE string_agg('(' || chain || ')', E'\n            || '
-                           ORDER BY place) END
-    FROM (SELECT (p.place - 1) / 20 AS place,
-                 string_agg(p.sql, E'\n            || ' ORDER BY p.place)
-                     AS chain
+    SELECT CASE WHEN count(*) = 1 THEN min(call)
+           ELSE 'concat(' || string_agg(call, E',\n            '
+                                        ORDER BY place) || ')' END
+    FROM (SELECT (p.place - 1) / 50 AS place,
+                 'concat(' || string_agg(p.sql, E',\n            '
+                                         ORDER BY p.place) || ')' AS call
           FROM unnest($1) WITH ORDINALITY AS p (sql, place)
-          GROUP BY 1) AS chains
+          GROUP BY 1) AS calls
 $$;
 COMMENT ON FUNCTION pgripple.concat_sql(text[]) IS
     'SQL that puts many texts in a row';
 
--- The text of one image. After a migration a column can be gone, or be of a
--- type that depends on a setting which the capture function does not pin.
-CREATE OR REPLACE FUNCTION pgripple.image_sql(
+-- The text of one image, as SQL for each of its parts. After a migration a column
+-- can be gone, or be of a type that depends on a setting which the capture
+-- function does not pin.
+DROP FUNCTION IF EXISTS pgripple.image_sql(text, oid, text[], boolean);
+CREATE OR REPLACE FUNCTION pgripple.image_parts(
     source text, relid oid, columns text[], is_drift boolean)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(pgripple.concat_sql(array_agg(
+RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(
         quote_literal(CASE wanted.place WHEN 1 THEN '{' ELSE ',' END
                       || to_json(wanted.name) || ':')
-        || ' || ' || CASE
+        || ', ' || CASE
             WHEN f.name IS NULL
                 THEN $value$'{"unknown":"no such column"}'$value$
             WHEN $4 AND EXISTS (
@@ -1088,12 +1128,13 @@ RETURNS text LANGUAGE sql STABLE AS $$
                 THEN $value$'{"unknown":"type changed"}'$value$
             ELSE pgripple.value_text_sql($1, f.name, f.type, f.shown,
                                          f.max_bytes)
-        END ORDER BY wanted.place)) || $end$ || '}'$end$, $value$'{}'$value$)
+        END ORDER BY wanted.place) || ARRAY[$end$'}'$end$],
+        ARRAY[$value$'{}'$value$])
     FROM unnest($3) WITH ORDINALITY AS wanted (name, place)
     LEFT JOIN pgripple.column_facts($2) AS f ON f.name = wanted.name
 $$;
-COMMENT ON FUNCTION pgripple.image_sql(text, oid, text[], boolean) IS
-    'SQL that makes the text of a row''s image';
+COMMENT ON FUNCTION pgripple.image_parts(text, oid, text[], boolean) IS
+    'SQL for the parts of the text of a row''s image';
 
 -- The condition under which a column differs between o and n.
 --
@@ -1131,7 +1172,9 @@ COMMENT ON FUNCTION pgripple.differs_sql(
 --   operation  insert, update or delete
 --   columns    what the images hold; those that do not exist are unknown
 --   ignore     an UPDATE of nothing else writes nothing
---   is_many    false if the statement changed one row, which needs no chunks
+--   is_many    false if the statement changed one row, which needs no chunks;
+--              NULL if that is not known: then it writes if it was one, and
+--              nothing otherwise
 --   is_drift   mark the change as written after a migration
 --
 -- For one row, its change is put together from the row. For many, from the
@@ -1140,8 +1183,10 @@ COMMENT ON FUNCTION pgripple.differs_sql(
 -- counts for 66 bytes or more), one outbox row for each.
 --
 -- The JSON is made as text, which takes less than the functions that build JSON:
--- 1 us less for one row. The cast to json checks it. OFFSET 0 keeps the planner from computing
--- a text once for each use of it.
+-- 1 us less for one row. The cast to json checks it. OFFSET 0 keeps the planner
+-- from computing a text once for each use of it. So does LIMIT 1, and from taking
+-- a statement for expensive, worth to be compiled, when it is planned while there
+-- are many rows.
 CREATE OR REPLACE FUNCTION pgripple.capture_sql(
     relid oid, table_name text, operation text, columns text[], ignore text[],
     is_many boolean, is_drift boolean)
@@ -1150,17 +1195,18 @@ SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     has_old boolean := operation <> 'insert';
     has_new boolean := operation <> 'delete';
-    old_image text := pgripple.image_sql('o', relid, columns, is_drift);
-    new_image text := pgripple.image_sql('n', relid, columns, is_drift);
+    old_parts text[] := pgripple.image_parts('o', relid, columns, is_drift);
+    new_parts text[] := pgripple.image_parts('n', relid, columns, is_drift);
     key_columns text[];
     is_paired boolean;      -- old and new row of an update are put together
     is_pair text;           -- both are there and have the same key
     keys_differ boolean;    -- the same key can be another text, or is ignored
     is_different text;      -- anything but ignore differs
     differences text := ''; -- is_single, differs_1, ... beside the images
-    changed text := '';     -- the member with the columns that differ
+    changed text[] := '{}'; -- the member with the columns that differ
+    conditions text[];
     source text;            -- the rows, or the images
-    change text;
+    change text[];
 BEGIN
     SELECT array_agg(f.name ORDER BY f.key_place) INTO key_columns
         FROM pgripple.column_facts(relid) AS f WHERE f.key_place IS NOT NULL
@@ -1198,41 +1244,50 @@ BEGIN
                    || coalesce(string_agg(format(
                        E',\n            %s AS differs_%s', differs, place),
                        '' ORDER BY place), ''),
-               format($changed$ || '],"changed":['
-        || CASE WHEN %s THEN %L
-           ELSE ltrim(%s, ',') END$changed$,
+               ARRAY[$changed$'],"changed":['$changed$,
+                   format($changed$CASE WHEN %s THEN %L
+            ELSE ltrim(%s, ',') END$changed$,
                    CASE WHEN is_many THEN 'bool_or(is_single)'
                         ELSE '(' || is_pair || ') IS NOT TRUE' END,
                    coalesce(string_agg(name, ',' ORDER BY place), ''),
                    coalesce(pgripple.concat_sql(array_agg(format(
-                       'CASE WHEN %s THEN %L ELSE '''' END',
+                       'CASE WHEN %s THEN %L END',
                        CASE WHEN is_many
                             THEN format('bool_or(differs_%s)', place)
                             ELSE differs END, ',' || name)
-                       ORDER BY place)), ''''''))
+                       ORDER BY place) FILTER (WHERE differs <> 'false')),
+                       ''''''))]
             INTO differences, changed FROM wanted;
     END IF;
 
-    IF NOT is_many THEN
+    IF is_many IS NOT TRUE THEN
+        conditions := array_remove(ARRAY[
+            CASE WHEN is_many IS NULL
+                 THEN format('NOT EXISTS (SELECT FROM %s OFFSET 1)',
+                             CASE WHEN has_old THEN 'pgripple_old'
+                                  ELSE 'pgripple_new' END) END,
+            '(' || is_different || ')'], NULL);
         source := concat_ws(' CROSS JOIN ',
             CASE WHEN has_old THEN 'pgripple_old AS o' END,
             CASE WHEN has_new THEN 'pgripple_new AS n' END)
-            || coalesce(E'\n    WHERE ' || is_different, '');
+            || CASE WHEN conditions = '{}' THEN ''
+               ELSE E'\n    WHERE '
+                    || array_to_string(conditions, E'\n        AND ') END;
     ELSE
         source := CASE WHEN is_paired THEN format($images$
         SELECT CASE WHEN o.%1$I IS NOT NULL THEN %2$s END AS old_image,
             CASE WHEN n.%1$I IS NOT NULL THEN %3$s END AS new_image%4$s
         FROM pgripple_old AS o
         FULL JOIN pgripple_new AS n ON %5$s
-        WHERE %6$s$images$, key_columns[1], old_image, new_image,
-            differences, is_pair, is_different)
+        WHERE %6$s$images$, key_columns[1], pgripple.concat_sql(old_parts),
+            pgripple.concat_sql(new_parts), differences, is_pair, is_different)
         ELSE concat_ws(E'\n        UNION ALL',
             CASE WHEN has_old THEN format($images$
         SELECT %s AS old_image, NULL::text AS new_image
-        FROM pgripple_old AS o$images$, old_image) END,
+        FROM pgripple_old AS o$images$, pgripple.concat_sql(old_parts)) END,
             CASE WHEN has_new THEN format($images$
         SELECT NULL::text AS old_image, %s AS new_image
-        FROM pgripple_new AS n$images$, new_image) END)
+        FROM pgripple_new AS n$images$, pgripple.concat_sql(new_parts)) END)
         END;
         source := format($chunks$(
         SELECT *, sum(greatest(66, coalesce(octet_length(old_image), 0)
@@ -1241,28 +1296,29 @@ BEGIN
         FROM (%s
         OFFSET 0) AS images) AS chunks
     GROUP BY chunk$chunks$, source);
-        -- A side of a chunk may be empty.
-        old_image := 'coalesce(string_agg(old_image, '',''), '''')';
-        new_image := 'coalesce(string_agg(new_image, '',''), '''')';
+        -- A side of a chunk may be empty, NULL: concat() leaves it out.
+        old_parts := ARRAY['string_agg(old_image, '','')'];
+        new_parts := ARRAY['string_agg(new_image, '','')'];
     END IF;
 
-    change := quote_literal(format('{"table":%s,"op":"%s"', to_json(table_name),
-                                   operation))
-        || CASE WHEN has_old THEN E'\n        || '',"old":['' || ' || old_image
-           ELSE '' END
-        || CASE WHEN has_old AND has_new THEN E' || '']''' ELSE '' END
-        || CASE WHEN has_new THEN E'\n        || '',"new":['' || ' || new_image
-           ELSE '' END
+    change := ARRAY[quote_literal(format('{"table":%s,"op":"%s"%s',
+            to_json(table_name), operation,
+            CASE WHEN has_old THEN ',"old":[' ELSE ',"new":[' END))]
+        || CASE WHEN has_old THEN old_parts END
+        || CASE WHEN has_old AND has_new THEN $sql$'],"new":['$sql$ END
+        || CASE WHEN has_new THEN new_parts END
         || changed
-        || CASE WHEN is_drift THEN ' || ''],"drift":true}'''
-           ELSE ' || '']}''' END;
+        || CASE WHEN is_drift THEN $sql$'],"drift":true}'$sql$
+           ELSE $sql$']}'$sql$ END;
+    change := array_remove(change, NULL);
 
     RETURN format($insert$INSERT INTO pgripple.outbox (change, bytes)
 SELECT change::json, octet_length(change)
 FROM (
     SELECT %s AS change
     FROM %s
-    OFFSET 0) AS changes$insert$, change, source);
+    %s) AS changes$insert$, pgripple.concat_sql(change), source,
+        CASE WHEN is_many IS NULL THEN 'LIMIT 1' ELSE 'OFFSET 0' END);
 END
 $$;
 COMMENT ON FUNCTION pgripple.capture_sql(
@@ -1312,72 +1368,85 @@ COMMENT ON FUNCTION pgripple.capture_name(text) IS
 
 -- What a capture function has SET, as pg_proc.proconfig shows it, in no order.
 --
--- Plans are kept, for planning takes longer than running them: a generic one
--- for the statement that looks at the columns, and never one compiled for the
--- estimate of a large statement. Then what the values of these columns depend
--- on, and the names of types in the fingerprint: a session's own settings must
--- not get into the keys.
+-- Row by row the plans have parameters, OLD and NEW: a generic one is kept, for
+-- planning takes longer than running it. Then what the values of these columns
+-- depend on, and the names of types in the fingerprint: a session's own settings
+-- must not get into the keys. No more than that: each costs 0.5 us in a loop and
+-- 1 to 2 us in a transaction of its own.
 CREATE OR REPLACE FUNCTION pgripple.capture_settings(relid oid, columns text[])
-RETURNS text[] LANGUAGE sql STABLE
+RETURNS text[] LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ARRAY(
-        SELECT unnest(ARRAY['search_path=pg_catalog, pg_temp',
-                            'plan_cache_mode=force_generic_plan', 'jit=off'])
+BEGIN
+    RETURN ARRAY(
+        SELECT 'search_path=pg_catalog, pg_temp'
+        UNION
+        SELECT unnest(ARRAY['plan_cache_mode=force_generic_plan', 'jit=off'])
+        WHERE pgripple.needs_rows($1)
         UNION
         SELECT unnest(pgripple.value_settings(f.type))
         FROM pgripple.column_facts($1) AS f WHERE f.name = ANY ($2)
         UNION
         SELECT 'quote_all_identifiers=off' FROM pg_attribute AS a
-        WHERE a.attrelid = $1 AND a.attnum > 0 AND a.atttypid >= 16384)
+        WHERE a.attrelid = $1 AND a.attnum > 0 AND a.atttypid >= 16384);
+END
 $$;
 COMMENT ON FUNCTION pgripple.capture_settings(oid, text[]) IS
     'the settings that a table''s capture function runs under';
 
 -- The body of a table's capture function.
 --
--- Its static statements fit the columns that the table has now. It must never
--- fail because of a migration, so it looks at the columns first, every time,
--- and static statements whose columns are gone are never reached. A change
--- under a snapshot older than the migration cannot know the columns, so it
--- stands for the whole table. Only for pairing many rows the key matters.
+-- Its static statements fit the columns that the table had when it was made. It
+-- must never fail because of a migration, so it looks at the columns first, every
+-- time (has_columns()), and static statements whose columns are gone are never
+-- reached: Postgres does not even parse them before.
 --
--- For each operation there are two statements, for one row and for many. It is
--- faster, and the plan for many is made when there are many. That plan must
--- never be a nested loop: it would pair 30,000 old and new rows by 900,000,000
--- comparisons. A FULL JOIN cannot be one.
+-- The common case is one row, in READ COMMITTED: a single statement, which finds
+-- out by itself that it was one. All else is careful: a table with another oid
+-- than at install (a dump was restored), a full outbox, and a transaction whose
+-- snapshot may be older than a migration: it cannot know the columns, so its
+-- change stands for the whole table.
 --
--- One row costs the writer about 26 us in a loop, where its own UPDATE takes 6:
--- the trigger and the settings 3, count and fingerprint 8, the INSERT and the
--- conditions around it 15, of which an INSERT of constants is 4.
+-- For many rows there is another statement, whose plan is made when there are
+-- many. That plan must never be a nested loop: it would pair 30,000 old and new
+-- rows by 900,000,000 comparisons. A FULL JOIN cannot be one. Nor may it be
+-- compiled, for it is kept: the next statement has two rows.
+--
+-- One row costs the writer about 17 us in a loop, where its own UPDATE takes 6:
+-- the trigger and search_path 3, the conditions 2, an INSERT of constants 5, the
+-- comparison of the columns and the text 7.
 CREATE OR REPLACE FUNCTION pgripple.capture_body(
     relid oid, table_name text, columns text[], ignore text[],
     bulk_rows integer)
 RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
-    statements text := '';
-    operation text;
-    is_many boolean;
+    count_rows text := $count$
+        IF TG_OP = 'INSERT' THEN
+            SELECT count(*) INTO n_rows FROM pgripple_new;
+        ELSE
+            SELECT count(*) INTO n_rows FROM pgripple_old;
+        END IF;$count$;
+    one text := (SELECT string_agg(format(E'%s TG_OP = %L THEN\n%s;\n',
+            CASE place WHEN 1 THEN '        IF' ELSE '        ELSIF' END,
+            upper(operation), pgripple.capture_sql(relid, table_name,
+                operation, columns, ignore, NULL, false)), '' ORDER BY place)
+        FROM unnest(ARRAY['update', 'insert', 'delete'])
+            WITH ORDINALITY AS o (operation, place));
+    many text := (SELECT string_agg(format(E'    ELSIF TG_OP = %L THEN\n%s;\n',
+            upper(operation), pgripple.capture_sql(relid, table_name,
+                operation, columns, ignore, true, false)), '' ORDER BY place)
+        FROM unnest(ARRAY['update', 'insert', 'delete'])
+            WITH ORDINALITY AS o (operation, place));
 BEGIN
-    FOREACH operation IN ARRAY ARRAY['update', 'insert', 'delete'] LOOP
-        FOREACH is_many IN ARRAY ARRAY[false, true] LOOP
-            statements := statements || format($statement$
-    ELSIF TG_OP = %L%s THEN
-%s;
-$statement$, upper(operation),
-                CASE WHEN is_many THEN '' ELSE ' AND n_rows = 1' END,
-                pgripple.capture_sql(relid, table_name, operation, columns,
-                                     ignore, is_many, false));
-        END LOOP;
-    END LOOP;
-
     RETURN format($body$
 -- Made by pgripple.watch(), which replaces it: do not edit.
 #variable_conflict use_column
 DECLARE
-    n_rows bigint;
+    n_rows bigint;              -- NULL: not counted yet
     n_written bigint;
-    is_drift boolean;
+    is_careful boolean := false;
+    is_drift boolean := false;
+    jit text;
 BEGIN
     IF NOT pgripple.capturing() THEN
         RETURN NULL;
@@ -1386,23 +1455,15 @@ BEGIN
             PERFORM pgripple.write_whole(%1$L, 'truncate', 'truncate', NULL);
         END IF;
         RETURN NULL;
-    ELSIF TG_OP = 'INSERT' THEN
-        SELECT count(*), %5$s
-            <> %6$L INTO n_rows, is_drift
-            FROM pgripple_new;
-    ELSE
-        SELECT count(*), %5$s
-            <> %6$L INTO n_rows, is_drift
-            FROM pgripple_old;
+    ELSIF TG_RELID <> %9$L::oid OR pgripple.is_outbox_full()
+            OR current_setting('transaction_isolation') <> 'read committed' THEN
+        is_careful := true;
+    ELSIF NOT pgripple.has_columns(%9$L::oid, %6$L) THEN
+        is_careful := true;
     END IF;
 
-    IF n_rows = 0 OR pgripple.mark_instead(%1$L) THEN
-        RETURN NULL;
-    -- One row in READ COMMITTED needs no more: each condition is 0.2 us.
-    ELSIF n_rows > 1
-            OR current_setting('transaction_isolation') <> 'read committed' THEN
-        IF n_rows > %4$s THEN
-            PERFORM pgripple.write_whole(%1$L, lower(TG_OP), 'bulk', n_rows);
+    IF is_careful THEN%10$s
+        IF n_rows = 0 OR pgripple.mark_instead(%1$L) THEN
             RETURN NULL;
         ELSIF current_setting('transaction_isolation') <> 'read committed'
                 AND NOT pgripple.snapshot_is_current(TG_RELID) THEN
@@ -1410,25 +1471,44 @@ BEGIN
                                          n_rows);
             RETURN NULL;
         END IF;
-        is_drift := is_drift OR TG_OP = 'UPDATE' AND n_rows > 1
-            AND pgripple.primary_key(TG_RELID) IS DISTINCT FROM %7$L;
+        is_drift := pgripple.fingerprint(TG_RELID) <> %6$L;
     END IF;
 
+    IF NOT is_drift AND (n_rows IS NULL OR n_rows = 1) THEN
+%5$s        END IF;
+        -- In a condition, for PERFORM would start an executor: 1.2 us.
+        IF FOUND THEN
+            IF pgripple.ring() IS NULL THEN END IF;
+            RETURN NULL;
+        END IF;
+    END IF;
+
+    IF n_rows IS NULL THEN%10$s
+    END IF;
+    IF n_rows <= 1 AND NOT is_drift THEN
+        RETURN NULL;
+    ELSIF n_rows > %4$s THEN
+        PERFORM pgripple.write_whole(%1$L, lower(TG_OP), 'bulk', n_rows);
+        RETURN NULL;
+    END IF;
+    -- Only for pairing many rows the key matters.
+    is_drift := is_drift OR TG_OP = 'UPDATE' AND n_rows > 1
+        AND pgripple.primary_key(TG_RELID) IS DISTINCT FROM %7$L;
+
+    jit := current_setting('jit');
+    PERFORM set_config('jit', 'off', true);
     IF is_drift THEN
         EXECUTE pgripple.capture_sql(TG_RELID, %1$L, lower(TG_OP), %2$L, %3$L,
                                      n_rows > 1, true);
-%8$s
-    END IF;
-
+%8$s    END IF;
     GET DIAGNOSTICS n_written = ROW_COUNT;
-    -- In a condition, for PERFORM would start an executor: 1.2 us.
-    IF n_written > 0 AND pgripple.ring() IS NULL THEN
-    END IF;
+    PERFORM set_config('jit', jit, true);
+    IF n_written > 0 AND pgripple.ring() IS NULL THEN END IF;
     RETURN NULL;
 END
-$body$, table_name, columns, ignore, bulk_rows,
-        pgripple.fingerprint_sql('TG_RELID'), pgripple.fingerprint(relid),
-        pgripple.primary_key(relid), statements);
+$body$, table_name, columns, ignore, bulk_rows, one,
+        pgripple.fingerprint(relid), pgripple.primary_key(relid), many,
+        relid, count_rows);
 END
 $$;
 COMMENT ON FUNCTION pgripple.capture_body(
@@ -1581,6 +1661,15 @@ END
 $$;
 COMMENT ON FUNCTION pgripple.wanted_body(pgripple.watch_list) IS
     'the body that a table''s capture function should have';
+
+-- A capture function without the table's oid in it: after a dump and restore the
+-- table has another one. That is no fault, but slower, and watch() mends it.
+CREATE OR REPLACE FUNCTION pgripple.without_oid(body text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT regexp_replace($1, $re$'\d+'::oid$re$, $re$''::oid$re$, 'g')
+$$;
+COMMENT ON FUNCTION pgripple.without_oid(text) IS
+    'the body of a capture function without the table''s oid';
 
 -- Whether only row-level triggers see all changes of a table. Statement-level
 -- ones do not fire for a statement that names a partition or a child, nor for
@@ -1968,9 +2057,10 @@ BEGIN
                                 pgripple.primary_key(w.relid))
                          IN capture.prosrc) = 0 THEN
         RETURN 'columns changed since install';
-    ELSIF capture.prosrc <> pgripple.wanted_body(w)
-        OR NOT (capture.proconfig @> settings
-                AND capture.proconfig <@ settings)
+    ELSIF pgripple.without_oid(capture.prosrc)
+            <> pgripple.without_oid(pgripple.wanted_body(w))
+        OR NOT coalesce(capture.proconfig @> settings
+                        AND capture.proconfig <@ settings, false)
         OR NOT capture.prosecdef
         OR capture.proowner <> (SELECT nspowner FROM pg_namespace
                                 WHERE oid = outbox.relnamespace) THEN
@@ -2132,7 +2222,10 @@ BEGIN
     IF (former.table_name, former.columns, former.ignore, former.bulk_rows)
             = (wanted.table_name, wanted.columns, wanted.ignore,
                wanted.bulk_rows)
-            AND pgripple.problem_of(former) IS NULL THEN
+            AND pgripple.problem_of(former) IS NULL
+            AND pgripple.wanted_body(former) = (
+                SELECT p.prosrc FROM pg_proc AS p
+                WHERE p.oid = pgripple.capture_of(former.table_name)) THEN
         RETURN false;
     END IF;
 

@@ -128,7 +128,7 @@ def test_watched_shows_what_was_asked_for(items):
     ("DO $$BEGIN EXECUTE replace(pg_get_functiondef("
      "'pgripple.\"public.item\"'::regproc), 'RETURN NULL', 'RETURN null'); "
      "END$$", "capture function is not what watch() made"),
-    ("ALTER FUNCTION pgripple.\"public.item\"() RESET jit",
+    ("ALTER FUNCTION pgripple.\"public.item\"() RESET search_path",
      "capture function is not what watch() made"),
     ("ALTER FUNCTION pgripple.\"public.item\"() SET TimeZone = 'UTC'",
      "capture function is not what watch() made"),
