@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 
 #define FIRST_SLOTS ((size_t)16)
@@ -162,8 +163,9 @@ map_get(const struct map *map, const void *key, size_t length)
 	return find(map, key, length, map_hash(key, length))->value;
 }
 
-void **
-map_put(struct map *map, const void *key, size_t length)
+/* The key's slot; the key is copied if there is an arena. */
+static struct map_slot *
+put(struct map *map, struct arena *arena, const void *key, size_t length)
 {
 	struct map_slot *slot;
 	uint64_t hash;
@@ -174,11 +176,34 @@ map_put(struct map *map, const void *key, size_t length)
 		key = "";
 	hash = map_hash(key, length);
 	slot = find(map, key, length, hash);
-	if (slot->key == NULL) {
-		slot->key = key;
-		slot->length = length;
-		slot->hash = hash;
-		map->n_entries++;
-	}
+	if (slot->key != NULL)
+		return slot;
+	if (arena != NULL && (key = arena_copy(arena, key, length)) == NULL)
+		return NULL;
+	slot->key = key;
+	slot->length = length;
+	slot->hash = hash;
+	map->n_entries++;
+	return slot;
+}
+
+void **
+map_put(struct map *map, const void *key, size_t length)
+{
+	struct map_slot *slot = put(map, NULL, key, length);
+
+	return slot == NULL ? NULL : &slot->value;
+}
+
+void **
+map_put_copy(struct map *map, struct arena *arena, const void *key,
+    size_t length, const char **ret_key)
+{
+	struct map_slot *slot = put(map, arena, key, length);
+
+	if (slot == NULL)
+		return NULL;
+	if (ret_key != NULL)
+		*ret_key = slot->key;
 	return &slot->value;
 }

@@ -26,6 +26,12 @@ void *map_get(const struct map *map, const void *key, size_t length);
  * next map_put().  The key is borrowed: it must live as long as the map.  NULL
  * when out of memory. */
 void **map_put(struct map *map, const void *key, size_t length);
+/* The same for a key that will not stay where it is: if absent it is copied
+ * into the arena, which must live as long as the map.  *ret_key is the key as
+ * the map has it; ret_key may be NULL. */
+struct arena;
+void **map_put_copy(struct map *map, struct arena *arena, const void *key,
+    size_t length, const char **ret_key);
 
 uint64_t map_hash(const void *bytes, size_t length);
 

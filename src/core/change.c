@@ -30,8 +30,9 @@ find_column(const struct pgripple_table *table, const struct json *member,
 		size_t candidate = (*column + 1 + i) % table->n_columns;
 		const char *name = table->columns[candidate].name;
 
-		if (strlen(name) == member->key_length &&
-		    memcmp(name, member->key, member->key_length) == 0) {
+		/* Only the member may have a NUL inside. */
+		if (strcmp(name, member->key) == 0 &&
+		    strlen(name) == member->key_length) {
 			*column = candidate;
 			return true;
 		}

@@ -132,20 +132,17 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 	struct planner *planner = context;
 	enum pgripple_operation_kind kind = operation->kind;
 	struct planned *planned;
-	void **place;
-	char *key;
+	const char *key;
+	void **place = map_put_copy(&planner->known[kind], planner->arena,
+	    operation->key, operation->key_length, &key);
 
-	if (map_get(&planner->known[kind], operation->key,
-		operation->key_length) != NULL)
-		return 0;
-	planned = arena_alloc(planner->arena, sizeof(*planned));
-	key = arena_copy(planner->arena, operation->key, operation->key_length);
-	if (planned == NULL || key == NULL)
-		return -1;
-	place = map_put(&planner->known[kind], key, operation->key_length);
 	if (place == NULL)
 		return -1;
-	*place = planned;
+	if (*place != NULL)
+		return 0;
+	*place = planned = arena_alloc(planner->arena, sizeof(*planned));
+	if (planned == NULL)
+		return -1;
 	planned->operation = *operation;
 	planned->operation.key = key;
 	*planner->last[kind] = planned;

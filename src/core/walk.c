@@ -134,7 +134,7 @@ identify(struct buf *identity, const struct pgripple_touch *touch)
 	struct {
 		uint32_t model;
 		uint8_t whole, may_pass, own, op, has_changed, unused[3];
-		struct pgripple_columns changed;
+		struct pgripple_columns changed; /* only of an own change */
 	} head;
 
 	memset(&head, 0, sizeof(head));
@@ -148,7 +148,8 @@ identify(struct buf *identity, const struct pgripple_touch *touch)
 		head.changed = touch->own->changed;
 	}
 	buf_reset(identity);
-	buf_add(identity, (const char *)&head, sizeof(head));
+	buf_add(identity, (const char *)&head,
+	    head.has_changed ? sizeof(head) : offsetof(typeof(head), changed));
 	if (touch->whole)
 		return;
 	for (size_t i = 0; i < touch->model->table->n_columns; i++)
@@ -160,14 +161,10 @@ identify(struct buf *identity, const struct pgripple_touch *touch)
 void **
 walk_remember(struct pgripple_walk *walk, struct map *map)
 {
-	void *known = map_get(map, walk->scratch.bytes, walk->scratch.n);
-	const char *copy = walk->scratch.bytes;
-
-	if (walk->scratch.failed)
-		return NULL;
-	if (known == NULL)
-		copy = arena_copy(walk->arena, copy, walk->scratch.n);
-	return copy == NULL ? NULL : map_put(map, copy, walk->scratch.n);
+	return walk->scratch.failed
+		   ? NULL
+		   : map_put_copy(map, walk->arena, walk->scratch.bytes,
+			 walk->scratch.n, NULL);
 }
 
 /* Touches. */

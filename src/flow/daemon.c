@@ -12,6 +12,7 @@
 
 #include <signal.h>
 
+#include "base/heap.h"
 #include "flow/batch.h"
 #include "flow/coverage.h"
 #include "flow/daemon_private.h"
@@ -163,6 +164,7 @@ daemon_run(const char *settings_path)
 	struct pgripple_errors errors = {0};
 	struct pgripple_error err;
 
+	heap_keep();
 	(void)signal(SIGPIPE, SIG_IGN);
 	daemon_hold_signals(SIG_BLOCK);
 	if (configuration_load(settings_path, &errors, &daemon.configuration) <

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
+
 static void
 put(struct map *map, const char *key, void *value)
 {
@@ -48,6 +50,26 @@ Test(map, makes_a_place_only_once)
 	cr_assert_eq(*map_put(&map, "key", 3), &value);
 	cr_assert_eq(map.n_entries, 1);
 	map_done(&map);
+}
+
+Test(map, copies_a_key_that_will_not_stay)
+{
+	struct map map = MAP_INIT;
+	struct arena *arena = arena_new();
+	char key[] = "key";
+	const char *copy, *again;
+	int value;
+
+	*map_put_copy(&map, arena, key, 3, &copy) = &value;
+	cr_assert_neq((const void *)copy, (const void *)key);
+	cr_assert_eq(*map_put_copy(&map, arena, key, 3, &again), &value);
+	cr_assert_eq(again, copy);
+	key[0] = 'x';
+	cr_assert_eq(map_get(&map, "key", 3), &value);
+	cr_assert_eq(*map_put_copy(&map, arena, key, 3, NULL), NULL);
+	cr_assert_eq(map.n_entries, 2);
+	map_done(&map);
+	arena_free(arena);
 }
 
 Test(map, compares_bytes_and_lengths)
