@@ -11,4 +11,4 @@ case ${1:-} in
     exit 64
     ;;
 esac
-find include src tests -name '*.[ch]' -print0 | xargs -0 clang-format "$@"
+find include src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format "$@"
