@@ -116,6 +116,27 @@ const struct cli_command cli_commands[] = {
 	.run = explain_command,
     },
     {
+	.name = "invalidate",
+	.summary = "ask for rows, a model, or all of them to be invalidated",
+	.help =
+	    "Asks for rows of a model to be invalidated, and what depends on "
+	    "them, in one\ntransaction. Each ROW is column=value, or several "
+	    "of them with commas in\nbetween, or a JSON object. Columns that "
+	    "are not given are looked up.",
+	.examples = "  pgripple invalidate team id=42 id=43\n"
+		    "  pgripple invalidate team_member team_id=1,user_id=2 "
+		    "--wait\n"
+		    "  pgripple invalidate page '{\"slug\": \"a,b\"}' "
+		    "--dry-run\n"
+		    "  pgripple invalidate --model team\n"
+		    "  pgripple invalidate --all --yes",
+	.options = SERVERS | OPTION(MODEL) | OPTION(ALL) | OPTION(DRY_RUN) |
+		   OPTION(WAIT) | OPTION(TIMEOUT) | OPTION(YES),
+	.words = "[MODEL ROW...]",
+	.n_words = OPTIONS_MAX_WORDS,
+	.run = invalidate_command,
+    },
+    {
 	.name = "ping",
 	.summary = "is it working? send a canary the whole way and time it",
 	.help = "Puts a key into Redis and a change into the outbox, and waits "

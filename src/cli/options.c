@@ -35,6 +35,11 @@ const struct option_info option_table[] = {
     {OPTION_OP, 0, "op", "OPERATION",
 	"insert, update, delete or truncate; unless given,\nas the rows say"},
     {OPTION_JSON, 0, "json", NULL, "print one JSON object, for programs"},
+    {OPTION_MODEL, 0, "model", "MODEL", "every row of this model"},
+    {OPTION_ALL, 0, "all", NULL, "every row of every model"},
+    {OPTION_DRY_RUN, 0, "dry-run", NULL,
+	"show the changes that would be written"},
+    {OPTION_WAIT, 0, "wait", NULL, "wait until it has been applied to Redis"},
     {OPTION_TIMEOUT, 0, "timeout", "TIME",
 	"how long to wait: 10s unless given, 500ms, 1m"},
     {OPTION_YES, 'y', "yes", NULL, "do not ask"},
@@ -189,7 +194,13 @@ set_option(struct options *options, const struct option_info *option,
 	case OPTION_OP:
 		options->op = value;
 		return 0;
+	case OPTION_MODEL:
+		options->model = value;
+		return 0;
 	case OPTION_JSON:
+	case OPTION_ALL:
+	case OPTION_DRY_RUN:
+	case OPTION_WAIT:
 	case OPTION_OFFLINE:
 	case OPTION_FORCE:
 	case OPTION_YES:

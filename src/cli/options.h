@@ -23,6 +23,10 @@ enum option_id {
 	OPTION_NEW,
 	OPTION_OP,
 	OPTION_JSON,
+	OPTION_MODEL,
+	OPTION_ALL,
+	OPTION_DRY_RUN,
+	OPTION_WAIT,
 	OPTION_TIMEOUT,
 	OPTION_YES,
 	OPTION_HELP,
@@ -41,7 +45,7 @@ struct option_info {
 };
 
 /* Words that a command may have after its name. */
-#define OPTIONS_MAX_WORDS 2
+#define OPTIONS_MAX_WORDS 1000
 
 /* How often an option may be given that may be given again. */
 #define OPTIONS_MAX_LIST 64
@@ -62,6 +66,7 @@ struct options {
 	const char *old_image; /* JSON; NULL: none */
 	const char *new_image;
 	const char *op;
+	const char *model;
 	unsigned given; /* a set */
 	const char *command; /* NULL: none */
 	/* The words after the command.  n_words counts all of them; there is
