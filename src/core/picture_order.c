@@ -223,16 +223,16 @@ shuffle(struct part *part, unsigned trial)
 	}
 }
 
-/* Tries from one start; true if it came out better than the best so far. */
-static bool
+/* Tries from one start; what comes out better than the best so far is kept. */
+static void
 attempt(struct part *part, unsigned trial, int n_sweeps, size_t *least)
 {
-	bool better = false;
-
 	shuffle(part, trial);
-	for (int i = 0; i<n_sweeps && * least> 0; i++) {
+	for (int i = 0; i < n_sweeps; i++) {
 		size_t crossings;
 
+		if (*least == 0)
+			break;
 		sweep(part, i % 2 == 0);
 		if (part->n_places < 20000)
 			exchange_all(part);
@@ -240,10 +240,8 @@ attempt(struct part *part, unsigned trial, int n_sweeps, size_t *least)
 		if (crossings < *least) {
 			*least = crossings;
 			keep(part);
-			better = true;
 		}
 	}
-	return better;
 }
 
 int
@@ -260,8 +258,7 @@ order_places(struct part *part, struct pgripple_error *err)
 	if (n_attempts > TRIALS)
 		n_attempts = TRIALS;
 	for (unsigned trial = 0; trial < n_attempts; trial++)
-		(void)attempt(
-		    part, trial, n_attempts == 1 ? 4 : SWEEPS, &least);
+		attempt(part, trial, n_attempts == 1 ? 4 : SWEEPS, &least);
 	restore(part);
 	return 0;
 }
