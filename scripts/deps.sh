@@ -7,7 +7,8 @@ packages_for() {
     case $1 in
     build)
         echo gcc libc6-dev meson ninja-build pkg-config libpq-dev \
-            libhiredis-dev libevent-dev libyaml-dev libsystemd-dev libyajl-dev
+            libhiredis-dev libevent-dev libyaml-dev libsystemd-dev libyajl-dev \
+            libmd-dev
         ;;
     servers)
         echo postgresql redis-server

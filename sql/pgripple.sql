@@ -115,7 +115,8 @@ BEGIN
 END
 $$;
 
--- What the daemon could not understand, so that nothing vanishes unseen.
+-- What the daemon could not understand, and what Redis refuses for good, so
+-- that nothing vanishes unseen.
 CREATE TABLE IF NOT EXISTS pgripple.rejected (
     id bigint PRIMARY KEY,
     xid xid8,
@@ -125,7 +126,7 @@ CREATE TABLE IF NOT EXISTS pgripple.rejected (
     rejected_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE pgripple.rejected IS
-    'rows of the outbox that could not be understood, with the reason';
+    'changes and tasks that could not be understood or applied, with the reason';
 
 -- Work that is long or due later, for example
 -- {"do": "scan", "pattern": "team:*"}.
@@ -752,9 +753,32 @@ COMMENT ON PROCEDURE pgripple.wait_applied(xid8, interval, boolean) IS
 -- Rejected changes
 -- ---------------------------------------------------------------------------
 
+-- Moves a task that Redis refused, or that nobody understands, to the rejected
+-- changes, as {"op": "task", "operation": ...}. Its id is drawn like those of
+-- changes: no row of the outbox will have it. For the daemon.
+CREATE OR REPLACE FUNCTION pgripple.reject_task(
+    id bigint, reason text, max_rejected bigint)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    WITH taken AS (
+        DELETE FROM pgripple.task AS t WHERE t.id = $1
+        RETURNING t.to_xid, t.created, t.operation)
+    INSERT INTO pgripple.rejected (id, xid, at, change, reason)
+        SELECT nextval('pgripple.outbox_id_seq'), t.to_xid, t.created,
+               json_build_object('op', 'task', 'operation', t.operation), $2
+        FROM taken AS t WHERE $3 > 0;
+    DELETE FROM pgripple.rejected AS r WHERE r.id = ANY (ARRAY(
+        SELECT o.id FROM pgripple.rejected AS o
+        ORDER BY o.rejected_at DESC, o.id DESC OFFSET $3));
+END
+$$;
+COMMENT ON FUNCTION pgripple.reject_task(bigint, text, bigint) IS
+    'moves a task to the rejected changes; for the daemon';
+
 -- Puts one rejected change, or all, back into the outbox, to be tried again:
--- with a new id, for the daemon does not look for old ones any more. Returns
--- how many.
+-- with a new id, for the daemon does not look for old ones any more. A task
+-- becomes a task again. Returns how many.
 CREATE OR REPLACE FUNCTION pgripple.retry_rejected(id bigint DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
@@ -764,12 +788,19 @@ BEGIN
     WITH taken AS (
         DELETE FROM pgripple.rejected AS r
         WHERE r.id = coalesce($1, r.id) AND r.change IS NOT NULL
-        RETURNING r.id, r.xid, r.change)
-    INSERT INTO pgripple.outbox (xid, change, bytes)
+        RETURNING r.id, r.xid, r.change,
+                  r.change -> 'operation' AS task
+        ), tasks AS (
+        INSERT INTO pgripple.task (operation, from_xid, to_xid)
+        SELECT t.task, NULL, t.xid FROM taken AS t
+        WHERE t.task IS NOT NULL ORDER BY t.id
+        ON CONFLICT (md5(operation::text)) WHERE started IS NULL DO NOTHING
+        ), changes AS (
+        INSERT INTO pgripple.outbox (xid, change, bytes)
         SELECT coalesce(t.xid, pg_current_xact_id()), t.change,
                octet_length(t.change::text)
-        FROM taken AS t ORDER BY t.id;
-    GET DIAGNOSTICS n_rows = ROW_COUNT;
+        FROM taken AS t WHERE t.task IS NULL ORDER BY t.id)
+    SELECT count(*) INTO n_rows FROM taken;
     IF n_rows > 0 THEN
         PERFORM pgripple.ring();
     END IF;

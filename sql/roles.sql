@@ -90,6 +90,7 @@ GRANT EXECUTE ON ROUTINE
     pgripple.ping(text),
     pgripple.applied(xid8),
     pgripple.wait_applied(xid8, interval, boolean),
+    pgripple.reject_task(bigint, text, bigint),
     pgripple.retry_rejected(bigint),
     pgripple.drop_rejected(bigint)
     TO pgripple_daemon;

@@ -44,6 +44,7 @@ only postgres libpq '<(libpq-fe|libpq-events|postgres_ext)\.h>'
 only redis hiredis '<hiredis/'
 only observe libsystemd '<systemd/'
 only base yajl '<yajl/'
+only base libmd '<(md5|sha1)\.h>'
 
 io='<(event2/|poll|sys/(socket|select|epoll|un|uio|wait|stat|file)|net|arpa/'
 io="$io|fcntl|signal|pthread|unistd|syslog|termios|dirent)"

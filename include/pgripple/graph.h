@@ -91,9 +91,19 @@ enum pgripple_rule_kind {
 
 const char *pgripple_rule_kind_name(enum pgripple_rule_kind kind);
 
+/* What a rule has beside its key; see core/template.h. */
+struct pgripple_rule_part {
+	const char *name; /* of a stream's field; else NULL */
+	struct template *template;
+};
+
 struct pgripple_rule {
 	enum pgripple_rule_kind kind;
-	struct template *template; /* of the key; see core/template.h */
+	struct template *template; /* of the key, channel or stream */
+	/* HASH: the field.  PUBLISH: the message.  STREAM: the fields. */
+	struct pgripple_rule_part *parts;
+	size_t n_parts;
+	int64_t number; /* FENCE: hold in ms.  STREAM: maxlen, 0 for none */
 	struct pgripple_condition condition;
 	bool own_change_only;
 	bool enabled;

@@ -11,24 +11,48 @@
 #include <pgripple/error.h>
 #include <pgripple/walk.h>
 
+/* In the order in which they are done: a fence stands before its key goes, and
+ * messages are sent when all that they tell of was done. */
 enum pgripple_operation_kind {
+	PGRIPPLE_OPERATION_FENCE, /* set a fence for "number" ms */
 	PGRIPPLE_OPERATION_UNLINK, /* a key */
-	PGRIPPLE_OPERATION_SCAN, /* unlink all keys that match a pattern:
-				  * long work, to be done as a task */
+	PGRIPPLE_OPERATION_HDEL, /* values[0], a field of a hash */
+	PGRIPPLE_OPERATION_VERSION, /* raise a counter */
+	PGRIPPLE_OPERATION_TAG, /* unlink a set of keys and all its members */
+	PGRIPPLE_OPERATION_PUBLISH, /* values[0] on a channel */
+	PGRIPPLE_OPERATION_STREAM, /* add an entry: names and values in turn;
+				    * "number" is about how many to keep, 0
+				    * for all */
+	/* Long work, to be done as tasks. */
+	PGRIPPLE_OPERATION_SCAN, /* for each key that matches a pattern */
+	PGRIPPLE_OPERATION_DRAIN, /* TAG in slices, however many members */
 };
+
+#define PGRIPPLE_OPERATION_KINDS (PGRIPPLE_OPERATION_DRAIN + 1)
 
 const char *pgripple_operation_kind_name(enum pgripple_operation_kind kind);
 
+/* Bytes, terminated for convenience. */
+struct pgripple_bytes {
+	const char *bytes;
+	size_t length;
+};
+
 struct pgripple_operation {
 	enum pgripple_operation_kind kind;
-	const char *key; /* or the pattern; bytes, terminated */
+	enum pgripple_operation_kind each; /* SCAN: what is done to each key:
+					    * UNLINK, VERSION or DRAIN */
+	const char *key; /* or pattern, channel, stream; bytes, terminated */
 	size_t key_length;
+	const struct pgripple_bytes *values;
+	size_t n_values;
+	int64_t number;
 };
 
 struct pgripple_plan {
-	struct pgripple_operation *operations; /* UNLINK first, SCAN last */
+	struct pgripple_operation *operations; /* by their kinds */
 	size_t n_operations;
-	size_t n_unlink;
+	size_t n_now; /* those that are no tasks, at the front */
 };
 
 /* Plans all that the walk touched; ends when the walk ends.  -1: NOMEM. */

@@ -49,11 +49,13 @@ struct settings {
 		int64_t lookup_rows;
 		int64_t bulk_rows;
 		int64_t rejected_rows;
+		int64_t tag_members; /* unlinked at once */
 	} limits;
 
 	struct {
 		int64_t scan_count; /* keys looked at in one step */
 		int64_t scan_pause_ms; /* between two steps */
+		int64_t spread_ms; /* the least that a scan takes */
 	} tasks;
 
 	struct {

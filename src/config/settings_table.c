@@ -73,11 +73,22 @@ const struct setting settings_table[] = {
 	"invalidated as a whole."},
     {"limits.rejected_rows", SETTING_COUNT, AT(limits.rejected_rows), "10000",
 	0, 1000 * MILLION, NULL, true,
-	"Changes that could not be understood and are kept to be looked at."},
+	"Changes that could not be understood or applied and are kept to be "
+	"looked at."},
+    {"limits.tag_members", SETTING_COUNT, AT(limits.tag_members), "500", 1,
+	5000, NULL, true,
+	"Members of a tag that are removed in one step; a larger tag is put "
+	"aside and drained in such steps."},
     {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "500", 1, MILLION,
-	NULL, true, "Keys that one step of a scan looks at."},
+	NULL, true,
+	"Keys that one step of a scan looks at; fewer where that takes Redis "
+	"a millisecond."},
     {"tasks.scan_pause", SETTING_DURATION, AT(tasks.scan_pause_ms), "1ms", 0,
 	HOUR, NULL, true, "The pause between two steps."},
+    {"tasks.spread", SETTING_DURATION, AT(tasks.spread_ms), "0ms", 0, HOUR,
+	NULL, true,
+	"The least that a scan of the keyspace takes, so that the values of a "
+	"whole model are not missing all at once."},
     {"log.level", SETTING_CHOICE, AT(log.level), "info", 0, 0,
 	"error, warning, info, debug", true, "The least that is logged."},
     {"log.format", SETTING_CHOICE, AT(log.format), "auto", 0, 0,

@@ -203,7 +203,7 @@ compile_condition(struct compiler *c, struct pgripple_table *table,
 }
 
 static struct pgripple_position
-part_place(const struct spec_rule *spec, const struct template_part *part)
+place(const struct spec_template *spec, const struct template_part *part)
 {
 	struct pgripple_position at = spec->source.at;
 
@@ -212,27 +212,58 @@ part_place(const struct spec_rule *spec, const struct template_part *part)
 	return at;
 }
 
+/* Finds its columns, which count as those of the rule. */
+static int
+compile_template(struct compiler *c, struct pgripple_table *table,
+    const struct spec_template *spec, struct pgripple_rule *rule)
+{
+	for (size_t i = 0; i < spec->template->n_parts; i++) {
+		struct template_part *part = &spec->template->parts[i];
+
+		if (!part->is_column)
+			continue;
+		if (column(c, table, part->text, place(spec, part),
+			&part->column) < 0)
+			return -1;
+		pgripple_columns_add(&rule->condition.changed, part->column);
+	}
+	return 0;
+}
+
+static int
+compile_rule_parts(struct compiler *c, struct pgripple_table *table,
+    const struct spec_rule *spec, struct pgripple_rule *rule)
+{
+	rule->parts =
+	    arena_array(c->arena, spec->n_parts, sizeof(*rule->parts));
+	if (rule->parts == NULL)
+		return -1;
+	for (size_t i = 0; i < spec->n_parts; i++) {
+		rule->parts[rule->n_parts++] = (struct pgripple_rule_part){
+		    .name = spec->parts[i].name,
+		    .template = spec->parts[i].value.template,
+		};
+		if (compile_template(c, table, &spec->parts[i].value, rule) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 compile_rule(struct compiler *c, struct pgripple_table *table,
     const struct spec_rule *spec, struct pgripple_rule *rule)
 {
 	rule->kind = spec->kind;
-	rule->template = spec->template;
+	rule->template = spec->key.template;
+	rule->number = spec->number;
 	rule->own_change_only = spec->own_change_only;
 	rule->enabled = spec->enabled;
 	rule->at = spec->at;
 	if (!rule->enabled)
 		return 0;
-	for (size_t i = 0; i < rule->template->n_parts; i++) {
-		struct template_part *part = &rule->template->parts[i];
-
-		if (!part->is_column)
-			continue;
-		if (column(c, table, part->text, part_place(spec, part),
-			&part->column) < 0)
-			return -1;
-		pgripple_columns_add(&rule->condition.changed, part->column);
-	}
+	if (compile_template(c, table, &spec->key, rule) < 0 ||
+	    compile_rule_parts(c, table, spec, rule) < 0)
+		return -1;
 	return compile_condition(c, table, &spec->condition, &rule->condition);
 }
 
@@ -360,12 +391,19 @@ complete_changed(struct pgripple_model *model)
 }
 
 static void
+add_template(struct pgripple_columns *set, const struct template *t)
+{
+	for (size_t i = 0; i < t->n_parts; i++)
+		if (t->parts[i].is_column)
+			pgripple_columns_add(set, t->parts[i].column);
+}
+
+static void
 add_rule(struct pgripple_columns *set, const struct pgripple_rule *rule)
 {
-	for (size_t i = 0; i < rule->template->n_parts; i++)
-		if (rule->template->parts[i].is_column)
-			pgripple_columns_add(
-			    set, rule->template->parts[i].column);
+	add_template(set, rule->template);
+	for (size_t i = 0; i < rule->n_parts; i++)
+		add_template(set, rule->parts[i].template);
 	add_where(set, &rule->condition);
 }
 

@@ -42,27 +42,69 @@ check_table(struct loader *l, struct spec_model *model)
 	pgripple_errors_take(l->errors, &err);
 }
 
+/* Whether it begins, or at least goes on, with text that no row has chosen. */
+static bool
+has_own_text(const struct spec_rule *rule)
+{
+	const struct template *t = rule->key.template;
+
+	if (rule->kind == PGRIPPLE_RULE_PATTERN)
+		return !t->parts[0].is_column &&
+		       glob_literal_prefix(
+			   t->parts[0].text, t->parts[0].length) > 0;
+	for (size_t i = 0; i < t->n_parts; i++)
+		if (!t->parts[i].is_column)
+			return true;
+	return false;
+}
+
+/* Messages are sent to one place for the whole model, too. */
+static bool
+is_scanned_for(const struct spec_model *model, const struct spec_rule *rule)
+{
+	switch (rule->kind) {
+	case PGRIPPLE_RULE_KEY:
+	case PGRIPPLE_RULE_HASH:
+	case PGRIPPLE_RULE_FENCE:
+		return !model->has_whole_model;
+	case PGRIPPLE_RULE_PATTERN:
+	case PGRIPPLE_RULE_TAG:
+	case PGRIPPLE_RULE_VERSION:
+		return true;
+	case PGRIPPLE_RULE_PUBLISH:
+	case PGRIPPLE_RULE_STREAM:
+	case PGRIPPLE_RULE_CACHEOPS:
+		return false;
+	}
+	return false;
+}
+
 /* A template without a letter of its own would, for the whole model, match
- * every key there is. */
+ * every key there is; a pattern, even for a row. */
 static void
 check_template(struct loader *l, const struct spec_model *model,
     const struct spec_rule *rule)
 {
-	const struct template *t = rule->template;
-
-	if (t == NULL || !rule->enabled || model->has_whole_model)
+	if (rule->key.template == NULL || !rule->enabled ||
+	    !is_scanned_for(model, rule) || has_own_text(rule))
 		return;
-	for (size_t i = 0; i < t->n_parts; i++)
-		if (!t->parts[i].is_column)
-			return;
-	pgripple_error_hint(
-	    loader_add(l, rule->source.at,
-		"template \"%.200s\" has no text of its own: for the whole "
-		"model it would match every key",
-		rule->source.text),
-	    "Give the keys a prefix, as in \"%s:%.80s\", or say with "
-	    "\"whole_model\" what to match.",
-	    model->name.text, rule->source.text);
+	if (rule->kind == PGRIPPLE_RULE_PATTERN)
+		pgripple_error_hint(
+		    loader_add(l, rule->key.source.at,
+			"pattern \"%.200s\" does not begin with plain text",
+			rule->key.source.text),
+		    "It would look at every key; begin it with a prefix, as "
+		    "in \"%s:{id}:*\".",
+		    model->name.text);
+	else
+		pgripple_error_hint(
+		    loader_add(l, rule->key.source.at,
+			"template \"%.200s\" has no text of its own: for the "
+			"whole model it would match every key",
+			rule->key.source.text),
+		    "Give the keys a prefix, as in \"%s:%.80s\", or say with "
+		    "\"whole_model\" what to match.",
+		    model->name.text, rule->key.source.text);
 }
 
 static void
@@ -185,17 +227,25 @@ condition_uses(const struct spec_condition *c, const char *column)
 }
 
 static bool
-rule_uses(const struct spec_rule *rule, const char *column)
+template_uses(const struct template *t, const char *column)
 {
-	const struct template *t = rule->template;
-
-	if (!rule->enabled)
-		return false;
 	for (size_t i = 0; t != NULL && i < t->n_parts; i++)
 		if (t->parts[i].is_column &&
 		    strcmp(t->parts[i].text, column) == 0)
 			return true;
-	return condition_uses(&rule->condition, column);
+	return false;
+}
+
+static bool
+rule_uses(const struct spec_rule *rule, const char *column)
+{
+	if (!rule->enabled)
+		return false;
+	for (size_t i = 0; i < rule->n_parts; i++)
+		if (template_uses(rule->parts[i].value.template, column))
+			return true;
+	return template_uses(rule->key.template, column) ||
+	       condition_uses(&rule->condition, column);
 }
 
 static bool
@@ -222,8 +272,8 @@ check_ignored(struct loader *l, size_t index, const struct word *column)
 	for (size_t i = 0; i < model->n_rules && user == NULL; i++)
 		if (rule_uses(&model->rules[i], column->text))
 			user = loader_printf(l, "rule \"%.100s\"",
-			    model->rules[i].source.text != NULL
-				? model->rules[i].source.text
+			    model->rules[i].key.source.text != NULL
+				? model->rules[i].key.source.text
 				: "");
 	for (size_t i = 0; i < l->spec.n_relations && user == NULL; i++)
 		if (relation_uses(&l->spec.relations[i], index, column->text))

@@ -1,11 +1,11 @@
 /*
- * The shape of rules, and of the conditions that rules share with relations.
+ * The shape of rules.
  */
 #include "core/graph_spec.h"
 
 #include <string.h>
 
-#include "base/closest.h"
+#include "base/buf.h"
 #include "base/unit.h"
 
 static const enum pgripple_rule_kind kinds[] = {
@@ -20,14 +20,40 @@ static const enum pgripple_rule_kind kinds[] = {
     PGRIPPLE_RULE_CACHEOPS,
 };
 
+#define DEFAULT_HOLD_MS 10000
+
 /* What a rule map says, until all of it was read. */
 struct reading {
 	struct spec_rule *rule;
 	const struct node *kind; /* the entry that names the kind */
-	const struct node *part; /* field, message, fields, maxlen, hold */
+	const struct node *field; /* each NULL if it is not there */
+	const struct node *message;
+	const struct node *fields;
+	const struct node *maxlen;
+	const struct node *hold;
 	const struct node *option; /* repeat_after or target */
 	bool faulty;
 };
+
+/* What rules of one kind have beside what all have. */
+static const struct part {
+	const char *name;
+	enum pgripple_rule_kind kind;
+	bool required;
+	size_t at; /* in struct reading */
+} parts[] = {
+    {"field", PGRIPPLE_RULE_HASH, true, offsetof(struct reading, field)},
+    {"message", PGRIPPLE_RULE_PUBLISH, true, offsetof(struct reading, message)},
+    {"fields", PGRIPPLE_RULE_STREAM, false, offsetof(struct reading, fields)},
+    {"maxlen", PGRIPPLE_RULE_STREAM, false, offsetof(struct reading, maxlen)},
+    {"hold", PGRIPPLE_RULE_FENCE, false, offsetof(struct reading, hold)},
+};
+
+static const struct node **
+part_of(struct reading *r, const struct part *part)
+{
+	return (const struct node **)(void *)((char *)r + part->at);
+}
 
 static bool
 find_kind(const char *name, enum pgripple_rule_kind *ret_kind)
@@ -48,104 +74,6 @@ is_key_rule_kind(const char *name)
 	return find_kind(name, &kind);
 }
 
-void
-read_changed(
-    struct loader *l, const struct node *value, struct spec_condition *c)
-{
-	c->has_changed = true;
-	(void)!read_words(l, value, &c->changed); /* already told */
-}
-
-static void
-add_op(struct loader *l, const struct word *word, uint32_t *ops)
-{
-	static const char *const names[] = {"insert", "update", "delete"};
-	static const uint32_t bits[] = {
-	    1u << PGRIPPLE_OP_INSERT,
-	    1u << PGRIPPLE_OP_UPDATE,
-	    /* TRUNCATE deletes, too. */
-	    1u << PGRIPPLE_OP_DELETE | 1u << PGRIPPLE_OP_TRUNCATE,
-	};
-	const char *near = closest(word->text, names, N_ELEMENTS(names));
-	struct pgripple_error *e;
-
-	for (size_t i = 0; i < N_ELEMENTS(names); i++)
-		if (strcmp(names[i], word->text) == 0) {
-			*ops |= bits[i];
-			return;
-		}
-	e = loader_add(l, word->at, "unknown operation \"%.80s\"", word->text);
-	if (near != NULL)
-		pgripple_error_hint(e, "Did you mean \"%s\"?", near);
-	else
-		pgripple_error_hint(
-		    e, "Operations are insert, update and delete.");
-}
-
-void
-read_ops(struct loader *l, const struct node *value, struct spec_condition *c)
-{
-	struct words words;
-
-	if (!read_words(l, value, &words))
-		return;
-	if (value->n_children == 0)
-		loader_add(l, value->at, "\"ops\" names no operation");
-	c->ops = 0;
-	for (size_t i = 0; i < words.n; i++)
-		add_op(l, &words.items[i], &c->ops);
-}
-
-/* The values of one column: a list, or one alone. */
-static bool
-read_values(struct loader *l, const struct node *value, struct words *ret)
-{
-	if (value->kind == NODE_SCALAR) {
-		ret->items = loader_array(l, 1, sizeof(*ret->items));
-		if (ret->items == NULL)
-			return false;
-		ret->items[0] = node_word(value);
-		ret->n = 1;
-		return true;
-	}
-	for (size_t i = 0; i < value->n_children; i++)
-		if (value->children[i].kind == NODE_NULL) {
-			pgripple_error_hint(
-			    loader_add(l, value->children[i].at,
-				"\"where\" cannot ask for NULL"),
-			    "If the text \"null\" is meant, put it in quotes.");
-			return false;
-		}
-	if (value->kind == NODE_LIST && value->n_children == 0) {
-		loader_add(l, value->at,
-		    "\"where\" lists no value for \"%.80s\"", value->key->text);
-		return false;
-	}
-	return read_words(l, value, ret);
-}
-
-void
-read_where(struct loader *l, const struct node *value, struct spec_condition *c)
-{
-	if (value->kind != NODE_MAP || value->n_children == 0) {
-		pgripple_error_hint(
-		    loader_add(l, value->at,
-			"\"where\" must be a map of columns to values"),
-		    "Write { column: [value, value] }.");
-		return;
-	}
-	c->where = loader_array(l, value->n_children, sizeof(*c->where));
-	if (c->where == NULL)
-		return;
-	for (size_t i = 0; i < value->n_children; i++) {
-		struct spec_where *where = &c->where[c->n_where];
-
-		where->column = node_word(value->children[i].key);
-		if (read_values(l, &value->children[i], &where->values))
-			c->n_where++;
-	}
-}
-
 static void
 field_kind(struct loader *l, const struct node *value, void *object)
 {
@@ -164,33 +92,11 @@ field_kind(struct loader *l, const struct node *value, void *object)
 }
 
 static void
-field_part(struct loader *l, const struct node *value, void *object)
+field_part(struct loader *l UNUSED, const struct node *value, void *object)
 {
-	struct reading *r = object;
-	int64_t number;
-	struct word word;
-
-	r->part = value;
-	if (strcmp(value->key->text, "fields") == 0) {
-		if (value->kind == NODE_MAP || value->kind == NODE_LIST)
-			return;
-		pgripple_error_hint(loader_add(l, value->at,
-					"\"fields\" must be a list or a map"),
-		    "Write [column, column].");
-	} else if (!read_text(l, value, &word)) {
-		r->faulty = true;
-	} else if (strcmp(value->key->text, "maxlen") == 0 &&
-		   !unit_parse_count(word.text, &number)) {
-		loader_add(l, word.at,
-		    "\"maxlen\" must be a number, not \"%.80s\"", word.text);
-	} else if (strcmp(value->key->text, "hold") == 0 &&
-		   !unit_parse_duration(word.text, &number)) {
-		pgripple_error_hint(
-		    loader_add(l, word.at,
-			"\"hold\" must be a duration, not \"%.80s\"",
-			word.text),
-		    "Write a number with a unit: 250ms, 5s, 2m or 1h.");
-	}
+	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
+		if (strcmp(parts[i].name, value->key->text) == 0)
+			*part_of(object, &parts[i]) = value;
 }
 
 static void
@@ -289,16 +195,17 @@ static const struct field fields[] = {
 
 /* A template's faults know their place in it. */
 static void
-read_template(struct loader *l, const struct node *node, struct spec_rule *rule)
+read_template(
+    struct loader *l, const struct node *node, struct spec_template *ret)
 {
 	struct pgripple_error err;
 
-	rule->source = node_word(node);
-	rule->verbatim = node->verbatim;
-	rule->quoted = node->quoted;
-	if (template_parse(l->arena, node->text, &rule->template, &err) == 0)
+	ret->source = node_word(node);
+	ret->verbatim = node->verbatim;
+	ret->quoted = node->quoted;
+	if (template_parse(l->arena, node->text, &ret->template, &err) == 0)
 		return;
-	rule->template = NULL;
+	ret->template = NULL;
 	if (err.kind == PGRIPPLE_ERROR_NOMEM) {
 		l->out_of_memory = true;
 		return;
@@ -307,35 +214,175 @@ read_template(struct loader *l, const struct node *node, struct spec_rule *rule)
 	pgripple_errors_take(l->errors, &err);
 }
 
-/* That hash has a field, and nothing else does, and so on. */
-static void
-check_part(struct loader *l, const struct reading *r)
+static struct spec_part *
+add_part(struct loader *l, struct spec_rule *rule, const char *name)
 {
-	static const struct {
-		const char *kind;
-		const char *part;
-		bool required;
-	} parts[] = {
-	    {"hash", "field", true},
-	    {"publish", "message", true},
-	    {"stream", "fields", false},
-	    {"stream", "maxlen", false},
-	    {"fence", "hold", false},
-	};
+	struct spec_part *part = &rule->parts[rule->n_parts];
+
+	if (name != NULL) {
+		part->name = arena_strdup(l->arena, name);
+		if (part->name == NULL) {
+			l->out_of_memory = true;
+			return NULL;
+		}
+	}
+	rule->n_parts++;
+	return part;
+}
+
+static void
+read_part(struct loader *l, const struct node *node, const char *name,
+    struct spec_rule *rule)
+{
+	struct spec_part *part;
+	struct word word;
+
+	if (!read_text(l, node, &word))
+		return;
+	part = add_part(l, rule, name);
+	if (part != NULL)
+		read_template(l, node, &part->value);
+}
+
+/* A column alone is short for {"column"} under its own name. */
+static void
+read_column_part(
+    struct loader *l, const struct word *column, struct spec_rule *rule)
+{
+	CLEANUP(buf_done) struct buf source = BUF_INIT;
+	struct spec_part *part = add_part(l, rule, column->text);
+	struct pgripple_error err;
+
+	if (part == NULL)
+		return;
+	buf_add_string(&source, "{\"");
+	for (const char *c = column->text; *c != '\0'; c++) {
+		if (*c == '"')
+			buf_add_char(&source, '"');
+		buf_add_char(&source, *c);
+	}
+	buf_add_string(&source, "\"}");
+	part->value.source = *column;
+	if (source.failed || template_parse(l->arena, source.bytes,
+				 &part->value.template, &err) < 0)
+		l->out_of_memory = true; /* there is nothing else to fail */
+}
+
+/* What every entry of a stream begins with, see plan.c. */
+static bool
+is_taken(struct loader *l, const struct word *name)
+{
+	if (strcmp(name->text, "model") != 0 &&
+	    strcmp(name->text, "whole") != 0)
+		return false;
+	pgripple_error_hint(loader_add(l, name->at,
+				"a stream's field cannot have the name "
+				"\"%s\", which is one of pgripple's own",
+				name->text),
+	    "Give it another one: fields: { its_%s: \"{%s}\" }.", name->text,
+	    name->text);
+	return true;
+}
+
+static void
+read_stream_fields(
+    struct loader *l, const struct node *node, struct spec_rule *rule)
+{
+	struct words words;
+
+	if (node->kind == NODE_MAP) {
+		for (size_t i = 0; i < node->n_children; i++) {
+			const struct node *child = &node->children[i];
+			struct word name = node_word(child->key);
+
+			if (!is_taken(l, &name))
+				read_part(l, child, name.text, rule);
+		}
+	} else if (node->kind != NODE_LIST) {
+		pgripple_error_hint(loader_add(l, node->at,
+					"\"fields\" must be a list or a map"),
+		    "Write [column, column] or { name: \"{column}\" }.");
+	} else if (read_words(l, node, &words)) {
+		for (size_t i = 0; i < words.n; i++)
+			if (*words.items[i].text != '\0' &&
+			    !is_taken(l, &words.items[i]))
+				read_column_part(l, &words.items[i], rule);
+	}
+}
+
+static void
+read_maxlen(struct loader *l, const struct node *node, struct spec_rule *rule)
+{
+	struct word word;
+
+	if (read_text(l, node, &word) &&
+	    (!unit_parse_count(word.text, &rule->number) || rule->number < 1))
+		loader_add(l, word.at,
+		    "\"maxlen\" must be a number, not \"%.80s\"", word.text);
+}
+
+static void
+read_hold(struct loader *l, const struct node *node, struct spec_rule *rule)
+{
+	struct word word;
+
+	if (read_text(l, node, &word) &&
+	    (!unit_parse_duration(word.text, &rule->number) ||
+		rule->number < 1))
+		pgripple_error_hint(
+		    loader_add(l, word.at,
+			"\"hold\" must be a duration, not \"%.80s\"",
+			word.text),
+		    "Write a number with a unit: 250ms, 5s, 2m or 1h.");
+}
+
+/* That hash has a field, and nothing else does, and so on. */
+static bool
+check_parts(struct loader *l, struct reading *r)
+{
 	const char *kind = r->kind->key->text;
+	bool is_right = true;
 
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++) {
-		if (r->part != NULL &&
-		    strcmp(parts[i].part, r->part->key->text) == 0 &&
-		    strcmp(parts[i].kind, kind) != 0)
-			loader_add(l, r->part->key->at,
+		const struct node *node = *part_of(r, &parts[i]);
+
+		if (node != NULL && parts[i].kind != r->rule->kind) {
+			loader_add(l, node->key->at,
 			    "\"%s\" belongs to a rule \"%s\", not \"%s\"",
-			    parts[i].part, parts[i].kind, kind);
-		if (r->part == NULL && parts[i].required &&
-		    strcmp(parts[i].kind, kind) == 0)
+			    parts[i].name,
+			    pgripple_rule_kind_name(parts[i].kind), kind);
+			is_right = false;
+		} else if (node == NULL && parts[i].required &&
+			   parts[i].kind == r->rule->kind) {
 			loader_add(l, r->kind->key->at,
-			    "rule \"%s\" lacks \"%s\"", kind, parts[i].part);
+			    "rule \"%s\" lacks \"%s\"", kind, parts[i].name);
+			is_right = false;
+		}
 	}
+	return is_right;
+}
+
+static void
+read_parts(struct loader *l, const struct reading *r)
+{
+	struct spec_rule *rule = r->rule;
+	size_t n = r->fields != NULL ? r->fields->n_children : 0;
+
+	rule->parts = loader_array(l, n + 1, sizeof(*rule->parts));
+	if (rule->parts == NULL)
+		return;
+	if (rule->kind == PGRIPPLE_RULE_FENCE)
+		rule->number = DEFAULT_HOLD_MS;
+	if (r->field != NULL)
+		read_part(l, r->field, NULL, rule);
+	if (r->message != NULL)
+		read_part(l, r->message, NULL, rule);
+	if (r->fields != NULL)
+		read_stream_fields(l, r->fields, rule);
+	if (r->maxlen != NULL)
+		read_maxlen(l, r->maxlen, rule);
+	if (r->hold != NULL)
+		read_hold(l, r->hold, rule);
 }
 
 static void
@@ -346,11 +393,12 @@ check_kind(struct loader *l, struct reading *r)
 
 	if (!find_kind(r->kind->key->text, &rule->kind))
 		return;
-	check_part(l, r);
+	if (check_parts(l, r))
+		read_parts(l, r);
 	if (rule->kind != PGRIPPLE_RULE_CACHEOPS &&
 	    read_text(l, r->kind, &word))
-		read_template(l, r->kind, rule);
-	if (rule->kind != PGRIPPLE_RULE_KEY)
+		read_template(l, r->kind, &rule->key);
+	if (rule->kind == PGRIPPLE_RULE_CACHEOPS)
 		loader_add(l, r->kind->key->at,
 		    "rule \"%s\" is not supported by this version",
 		    r->kind->key->text);
@@ -434,5 +482,5 @@ rule_read(struct loader *l, const struct node *node, struct spec_rule *rule)
 	else if (node->kind == NODE_NULL)
 		loader_add(l, node->at, "a rule cannot be empty");
 	else if (read_text(l, node, &word))
-		read_template(l, node, rule);
+		read_template(l, node, &rule->key);
 }

@@ -3,8 +3,8 @@
  * place, not yet knowing what the words refer to.  Private to core/graph*.c.
  *
  *	graph_shape.c     nodes -> spec: types, required and unknown keys
- *	graph_rule.c      the same for rules and the options they share with
- *	                  relations
+ *	graph_rule.c      the same for rules
+ *	graph_condition.c the same for what rules and relations share
  *	graph_relation.c  "a.x -> b.y" -> spec
  *	graph_meaning.c   what the spec refers to, and what contradicts itself
  *	graph_compile.c   spec -> graph
@@ -42,12 +42,24 @@ struct spec_condition {
 	size_t n_where;
 };
 
-struct spec_rule {
-	enum pgripple_rule_kind kind;
-	struct template *template; /* NULL if it was faulty */
-	struct word source; /* of the template */
+struct spec_template {
+	struct template *template; /* NULL if there is none, or it was faulty */
+	struct word source;
 	bool verbatim; /* see struct node */
 	bool quoted;
+};
+
+struct spec_part {
+	const char *name; /* of a stream's field; else NULL */
+	struct spec_template value;
+};
+
+struct spec_rule {
+	enum pgripple_rule_kind kind;
+	struct spec_template key;
+	struct spec_part *parts; /* see struct pgripple_rule */
+	size_t n_parts;
+	int64_t number;
 	struct spec_condition condition;
 	bool own_change_only;
 	bool enabled;
@@ -140,13 +152,14 @@ void shape_read(struct loader *l, const struct node *root);
 /* graph_rule.c */
 void rule_read(
     struct loader *l, const struct node *node, struct spec_rule *rule);
+bool is_key_rule_kind(const char *name);
+/* graph_condition.c */
 void read_changed(
     struct loader *l, const struct node *value, struct spec_condition *c);
 void read_ops(
     struct loader *l, const struct node *value, struct spec_condition *c);
 void read_where(
     struct loader *l, const struct node *value, struct spec_condition *c);
-bool is_key_rule_kind(const char *name);
 /* graph_relation.c */
 void relation_parse(
     struct loader *l, const struct node *node, struct spec_relation *relation);

@@ -8,116 +8,42 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/map.h"
-#include "core/template.h"
+#include "core/emit.h"
 
 const char *
 pgripple_operation_kind_name(enum pgripple_operation_kind kind)
 {
 	switch (kind) {
+	case PGRIPPLE_OPERATION_FENCE:
+		return "fence";
 	case PGRIPPLE_OPERATION_UNLINK:
 		return "unlink";
+	case PGRIPPLE_OPERATION_HDEL:
+		return "hdel";
+	case PGRIPPLE_OPERATION_VERSION:
+		return "version";
+	case PGRIPPLE_OPERATION_TAG:
+		return "tag";
+	case PGRIPPLE_OPERATION_PUBLISH:
+		return "publish";
+	case PGRIPPLE_OPERATION_STREAM:
+		return "stream";
 	case PGRIPPLE_OPERATION_SCAN:
 		return "scan";
+	case PGRIPPLE_OPERATION_DRAIN:
+		return "drain";
 	}
 	return "unknown";
 }
 
-/* What a touched row makes is told one operation at a time; returning -1 ends
- * it. */
-typedef int (*emit_cb)(void *context,
-    const struct pgripple_operation *operation,
-    const struct pgripple_rule *rule);
-
-struct emitter {
-	emit_cb emit;
-	void *context;
-	struct buf key;
-};
-
-static int
-emit_key(struct emitter *emitter, enum pgripple_operation_kind kind,
-    const struct pgripple_rule *rule)
-{
-	struct pgripple_operation operation = {
-	    .kind = kind,
-	    .key = buf_string(&emitter->key),
-	    .key_length = emitter->key.n,
-	};
-
-	return emitter->key.failed
-		   ? -1
-		   : emitter->emit(emitter->context, &operation, rule);
-}
-
-static int
-emit_pattern(struct emitter *emitter, const struct pgripple_rule *rule,
-    const struct pgripple_value *values)
-{
-	template_pattern(rule->template, values, &emitter->key);
-	return emit_key(emitter, PGRIPPLE_OPERATION_SCAN, rule);
-}
-
-static int
-emit_rule(struct emitter *emitter, const struct pgripple_rule *rule,
-    const struct pgripple_touch *touch)
-{
-	buf_reset(&emitter->key);
-	if (touch->whole && !template_is_constant(rule->template))
-		return emit_pattern(emitter, rule, NULL);
-	switch (template_fill(rule->template, touch->values, &emitter->key)) {
-	case TEMPLATE_DONE:
-		return emit_key(emitter, PGRIPPLE_OPERATION_UNLINK, rule);
-	case TEMPLATE_NULL:
-		return 0;
-	case TEMPLATE_UNKNOWN:
-		return emit_pattern(emitter, rule, touch->values);
-	}
-	return 0;
-}
-
-/* "whole_model" of the model says it instead of the rules. */
-static int
-emit_whole_patterns(struct emitter *emitter, const struct pgripple_model *model)
-{
-	for (size_t i = 0; i < model->n_whole_patterns; i++) {
-		buf_reset(&emitter->key);
-		buf_add_string(&emitter->key, model->whole_patterns[i]);
-		if (emit_key(emitter, PGRIPPLE_OPERATION_SCAN, NULL) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static bool
-applies(const struct pgripple_rule *rule, const struct pgripple_touch *touch)
-{
-	size_t column;
-
-	return pgripple_judge_rule(touch, rule, &column) ==
-	       PGRIPPLE_VERDICT_APPLIES;
-}
-
-static int
-emit_touch(struct emitter *emitter, const struct pgripple_touch *touch)
-{
-	const struct pgripple_model *model = touch->model;
-
-	if (touch->whole && model->whole_patterns != NULL)
-		return emit_whole_patterns(emitter, model);
-	for (size_t i = 0; i < model->n_rules; i++)
-		if (applies(&model->rules[i], touch) &&
-		    emit_rule(emitter, &model->rules[i], touch) < 0)
-			return -1;
-	return 0;
-}
-
-/* The plan under way: operations in the arena, of both kinds apart. */
+/* The plan under way: operations in the arena, each kind apart. */
 struct planner {
 	struct arena *arena;
-	struct map known[2]; /* by kind: bytes of the key */
-	struct planned *first[2];
-	struct planned **last[2];
-	size_t n[2];
+	struct map known[PGRIPPLE_OPERATION_KINDS]; /* by their identity */
+	struct planned *first[PGRIPPLE_OPERATION_KINDS];
+	struct planned **last[PGRIPPLE_OPERATION_KINDS];
+	size_t n[PGRIPPLE_OPERATION_KINDS];
+	struct buf identity;
 };
 
 struct planned {
@@ -125,26 +51,98 @@ struct planned {
 	struct planned *next;
 };
 
+/* What makes an operation the same as another of its kind: its key, mostly. */
+static struct pgripple_bytes
+identify(struct planner *planner, const struct pgripple_operation *operation)
+{
+	struct buf *buf = &planner->identity;
+
+	if (operation->n_values == 0 &&
+	    operation->kind != PGRIPPLE_OPERATION_SCAN)
+		return (struct pgripple_bytes){
+		    operation->key, operation->key_length};
+	buf_reset(buf);
+	buf_printf(buf, "%d %zu ", (int)operation->each, operation->key_length);
+	buf_add(buf, operation->key, operation->key_length);
+	for (size_t i = 0; i < operation->n_values; i++) {
+		buf_printf(buf, " %zu ", operation->values[i].length);
+		buf_add(buf, operation->values[i].bytes,
+		    operation->values[i].length);
+	}
+	return (struct pgripple_bytes){buf_string(buf), buf->n};
+}
+
+static int
+copy_values(struct planner *planner, struct pgripple_operation *operation)
+{
+	struct pgripple_bytes *values =
+	    arena_array(planner->arena, operation->n_values, sizeof(*values));
+
+	if (values == NULL)
+		return -1;
+	for (size_t i = 0; i < operation->n_values; i++) {
+		values[i] = operation->values[i];
+		values[i].bytes = arena_copy(
+		    planner->arena, values[i].bytes, values[i].length);
+		if (values[i].bytes == NULL)
+			return -1;
+	}
+	operation->values = values;
+	return 0;
+}
+
+/* Of two that are the same the longer hold, or the longer stream, counts. */
+static void
+merge(struct planned *planned, const struct pgripple_operation *operation)
+{
+	if (operation->number == 0 ||
+	    (planned->operation.number != 0 &&
+		operation->number > planned->operation.number))
+		planned->operation.number = operation->number;
+}
+
+static int
+copy_operation(struct planner *planner, struct planned *planned,
+    const struct pgripple_operation *operation, const char *key)
+{
+	if (key == NULL)
+		key = arena_copy(
+		    planner->arena, operation->key, operation->key_length);
+	if (key == NULL)
+		return -1;
+	planned->operation = *operation;
+	planned->operation.key = key;
+	return operation->n_values == 0
+		   ? 0
+		   : copy_values(planner, &planned->operation);
+}
+
 static int
 plan_operation(void *context, const struct pgripple_operation *operation,
     const struct pgripple_rule *rule UNUSED)
 {
 	struct planner *planner = context;
 	enum pgripple_operation_kind kind = operation->kind;
+	struct pgripple_bytes identity = identify(planner, operation);
 	struct planned *planned;
-	const char *key;
-	void **place = map_put_copy(&planner->known[kind], planner->arena,
-	    operation->key, operation->key_length, &key);
+	const char *copy;
+	void **place;
 
+	if (planner->identity.failed)
+		return -1;
+	place = map_put_copy(&planner->known[kind], planner->arena,
+	    identity.bytes, identity.length, &copy);
 	if (place == NULL)
 		return -1;
-	if (*place != NULL)
+	if (*place != NULL) {
+		merge(*place, operation);
 		return 0;
+	}
 	*place = planned = arena_alloc(planner->arena, sizeof(*planned));
-	if (planned == NULL)
+	if (planned == NULL ||
+	    copy_operation(planner, planned, operation,
+		identity.bytes == operation->key ? copy : NULL) < 0)
 		return -1;
-	planned->operation = *operation;
-	planned->operation.key = key;
 	*planner->last[kind] = planned;
 	planner->last[kind] = &planned->next;
 	planner->n[kind]++;
@@ -154,17 +152,19 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 static int
 finish(struct planner *planner, struct pgripple_plan *ret_plan)
 {
-	struct pgripple_plan plan = {
-	    .n_operations = planner->n[0] + planner->n[1],
-	    .n_unlink = planner->n[PGRIPPLE_OPERATION_UNLINK],
-	};
+	struct pgripple_plan plan = {0};
 	size_t n = 0;
 
+	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++) {
+		plan.n_operations += planner->n[kind];
+		if (kind < PGRIPPLE_OPERATION_SCAN)
+			plan.n_now += planner->n[kind];
+	}
 	plan.operations = arena_array(
 	    planner->arena, plan.n_operations, sizeof(*plan.operations));
 	if (plan.operations == NULL)
 		return -1;
-	for (size_t kind = 0; kind < N_ELEMENTS(planner->first); kind++)
+	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
 		for (struct planned *planned = planner->first[kind];
 		     planned != NULL; planned = planned->next)
 			plan.operations[n++] = planned->operation;
@@ -177,19 +177,20 @@ pgripple_plan_make(struct pgripple_walk *walk, struct pgripple_plan *ret_plan,
     struct pgripple_error *err)
 {
 	struct planner planner = {.arena = pgripple_walk_arena(walk)};
-	struct emitter emitter = {plan_operation, &planner, BUF_INIT};
+	struct emitter emitter = {.emit = plan_operation, .context = &planner};
 	int result = 0;
 
-	for (size_t kind = 0; kind < N_ELEMENTS(planner.last); kind++)
+	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
 		planner.last[kind] = &planner.first[kind];
 	for (const struct pgripple_touch *touch = pgripple_walk_touches(walk);
 	     touch != NULL && result == 0; touch = touch->next)
 		result = emit_touch(&emitter, touch);
 	if (result == 0)
 		result = finish(&planner, ret_plan);
-	for (size_t kind = 0; kind < N_ELEMENTS(planner.known); kind++)
+	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
 		map_done(&planner.known[kind]);
-	buf_done(&emitter.key);
+	buf_done(&planner.identity);
+	emitter_done(&emitter);
 	return result < 0 ? pgripple_error_nomem(err) : 0;
 }
 
@@ -213,9 +214,10 @@ pgripple_plan_explain(const struct pgripple_touch *touch,
     pgripple_plan_cb report, void *context, struct pgripple_error *err)
 {
 	struct explainer explainer = {report, context};
-	struct emitter emitter = {explain_operation, &explainer, BUF_INIT};
+	struct emitter emitter = {
+	    .emit = explain_operation, .context = &explainer};
 	int result = emit_touch(&emitter, touch);
 
-	buf_done(&emitter.key);
+	emitter_done(&emitter);
 	return result < 0 ? pgripple_error_nomem(err) : 0;
 }

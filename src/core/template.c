@@ -1,5 +1,5 @@
 /*
- * Key templates: parsing, filling in, and the pattern of all their keys.
+ * Templates: parsing, filling in, and the pattern of all their keys.
  */
 #include "core/template.h"
 
@@ -9,20 +9,6 @@
 
 #include "base/arena.h"
 #include "base/glob.h"
-
-const char *
-template_filter_name(enum template_filter filter)
-{
-	switch (filter) {
-	case TEMPLATE_FILTER_NONE:
-		return "none";
-	case TEMPLATE_FILTER_LOWER:
-		return "lower";
-	case TEMPLATE_FILTER_UPPER:
-		return "upper";
-	}
-	return "unknown";
-}
 
 struct parser {
 	struct arena *arena;
@@ -77,26 +63,76 @@ end_literal(struct parser *parser)
 	return 0;
 }
 
+/* "('text')", with a doubled quote for a quote. */
 static int
-parse_filter(struct parser *parser, const char *name, size_t length,
-    enum template_filter *ret_filter)
+parse_argument(struct parser *parser, struct filter *filter)
 {
-	static const enum template_filter filters[] = {
-	    TEMPLATE_FILTER_LOWER,
-	    TEMPLATE_FILTER_UPPER,
-	};
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	const char *start = parser->at;
 
-	for (size_t i = 0; i < N_ELEMENTS(filters); i++) {
-		const char *known = template_filter_name(filters[i]);
-
-		if (strlen(known) == length &&
-		    memcmp(known, name, length) == 0) {
-			*ret_filter = filters[i];
-			return 0;
-		}
+	if (strncmp(parser->at, "('", 2) != 0)
+		return fail_at(parser, start, "has a filter without its text",
+		    "Write default('text').");
+	for (parser->at += 2;; parser->at++) {
+		if (*parser->at == '\0')
+			return fail_at(parser, start,
+			    "has a quoted text without end",
+			    "Close it with a single quote; one inside is "
+			    "written twice.");
+		if (*parser->at == '\'' && *++parser->at != '\'')
+			break;
+		buf_add_char(&text, *parser->at);
 	}
-	return fail_at(parser, name, "names an unknown filter",
-	    "Known filters are \"lower\" and \"upper\".");
+	if (*parser->at != ')')
+		return fail_at(parser, start, "has a parenthesis without end",
+		    "Write default('text').");
+	parser->at++;
+	filter->text = arena_copy(parser->arena, buf_string(&text), text.n);
+	filter->length = text.n;
+	return text.failed || filter->text == NULL
+		   ? pgripple_error_nomem(parser->err)
+		   : 0;
+}
+
+static int
+parse_filter(struct parser *parser, struct filter *filter)
+{
+	const char *start = parser->at;
+
+	parser->at += strcspn(start, "|{}\"(");
+	if (!filter_find(start, (size_t)(parser->at - start), &filter->kind))
+		return fail_at(parser, start, "names an unknown filter",
+		    "Filters are lower, upper, url, md5, sha1 and "
+		    "default('text').");
+	if (filter->kind == FILTER_DEFAULT)
+		return parse_argument(parser, filter);
+	if (*parser->at == '(')
+		return fail_at(parser, parser->at,
+		    "gives a text to a filter that takes none",
+		    "Only default('text') has one.");
+	return 0;
+}
+
+/* "|filter|filter"; at stands behind the name. */
+static int
+parse_filters(struct parser *parser, struct template_part *part)
+{
+	size_t n = 0;
+
+	for (const char *c = parser->at; *c != '\0'; c++)
+		n += *c == '|'; /* or more, which does no harm */
+	if (n == 0 || *parser->at != '|')
+		return 0;
+	part->filters = arena_array(parser->arena, n, sizeof(*part->filters));
+	if (part->filters == NULL)
+		return pgripple_error_nomem(parser->err);
+	while (*parser->at == '|') {
+		parser->at++;
+		if (parse_filter(parser, &part->filters[part->n_filters]) < 0)
+			return -1;
+		part->n_filters++;
+	}
+	return 0;
 }
 
 /* Letters, digits and underscores. */
@@ -158,31 +194,23 @@ static int
 parse_placeholder(struct parser *parser)
 {
 	const char *open = parser->at - 1;
-	enum template_filter filter = TEMPLATE_FILTER_NONE;
 	CLEANUP(buf_done) struct buf name = BUF_INIT;
 	struct template_part *part;
 
 	if (end_literal(parser) < 0 || parse_name(parser, &name) < 0)
 		return -1;
-	if (*parser->at == '|') {
-		const char *start = ++parser->at;
-
-		parser->at += strcspn(parser->at, "|{}\"");
-		if (parse_filter(parser, start, (size_t)(parser->at - start),
-			&filter) < 0)
-			return -1;
-	}
+	part = add_part(parser, name.bytes, name.n);
+	if (part == NULL)
+		return pgripple_error_nomem(parser->err);
+	part->is_column = true;
+	part->offset = (size_t)(open - parser->source) + 1;
+	if (parse_filters(parser, part) < 0)
+		return -1;
 	if (*parser->at != '}')
 		return fail_at(parser, open, "has a brace without end",
 		    "Close the placeholder with \"}\"; a literal brace is "
 		    "written twice.");
 	parser->at++;
-	part = add_part(parser, name.bytes, name.n);
-	if (part == NULL)
-		return pgripple_error_nomem(parser->err);
-	part->is_column = true;
-	part->filter = filter;
-	part->offset = (size_t)(open - parser->source) + 1;
 	return 0;
 }
 
@@ -238,31 +266,36 @@ template_parse(struct arena *arena, const char *source,
 	return result;
 }
 
-static char
-fold(char c, enum template_filter filter)
+static enum pgripple_value_kind
+judge_value(
+    const struct template_part *part, const struct pgripple_value *value)
 {
-	if (filter == TEMPLATE_FILTER_LOWER && c >= 'A' && c <= 'Z')
-		return (char)(c - 'A' + 'a');
-	if (filter == TEMPLATE_FILTER_UPPER && c >= 'a' && c <= 'z')
-		return (char)(c - 'a' + 'A');
-	return c;
+	if (value->kind == PGRIPPLE_VALUE_NULL &&
+	    filter_default(part->filters, part->n_filters) != NULL)
+		return PGRIPPLE_VALUE_TEXT;
+	return value->kind;
 }
 
+/* Of a value, or of a NULL that has a default. */
 static void
 add_value(struct buf *key, const struct template_part *part,
     const struct pgripple_value *value)
 {
-	if (part->filter == TEMPLATE_FILTER_NONE) {
-		buf_add(key, value->text, value->length);
+	const struct filter *filter;
+
+	if (value->kind == PGRIPPLE_VALUE_TEXT) {
+		filter_apply(part->filters, part->n_filters, value->text,
+		    value->length, key);
 		return;
 	}
-	for (size_t i = 0; i < value->length; i++)
-		buf_add_char(key, fold(value->text[i], part->filter));
+	filter = filter_default(part->filters, part->n_filters);
+	filter_apply(filter, part->n_filters - (size_t)(filter - part->filters),
+	    filter->text, filter->length, key);
 }
 
 /* A NULL anywhere means that there is no key, whatever else is unknown. */
-static enum template_outcome
-look_ahead(const struct template *t, const struct pgripple_value *values)
+enum template_outcome
+template_judge(const struct template *t, const struct pgripple_value *values)
 {
 	enum template_outcome outcome = TEMPLATE_DONE;
 
@@ -271,10 +304,15 @@ look_ahead(const struct template *t, const struct pgripple_value *values)
 
 		if (!part->is_column)
 			continue;
-		if (values[part->column].kind == PGRIPPLE_VALUE_NULL)
+		switch (judge_value(part, &values[part->column])) {
+		case PGRIPPLE_VALUE_NULL:
 			return TEMPLATE_NULL;
-		if (values[part->column].kind == PGRIPPLE_VALUE_UNKNOWN)
+		case PGRIPPLE_VALUE_UNKNOWN:
 			outcome = TEMPLATE_UNKNOWN;
+			break;
+		case PGRIPPLE_VALUE_TEXT:
+			break;
+		}
 	}
 	return outcome;
 }
@@ -283,19 +321,34 @@ enum template_outcome
 template_fill(const struct template *t, const struct pgripple_value *values,
     struct buf *key)
 {
-	enum template_outcome outcome = look_ahead(t, values);
+	enum template_outcome outcome = template_judge(t, values);
 
-	if (outcome != TEMPLATE_DONE)
-		return outcome;
+	if (outcome == TEMPLATE_DONE)
+		template_fill_wide(t, values, key);
+	return outcome;
+}
+
+static bool
+is_known(const struct template_part *part, const struct pgripple_value *values)
+{
+	return values != NULL &&
+	       judge_value(part, &values[part->column]) == PGRIPPLE_VALUE_TEXT;
+}
+
+void
+template_fill_wide(const struct template *t,
+    const struct pgripple_value *values, struct buf *text)
+{
 	for (size_t i = 0; i < t->n_parts; i++) {
 		const struct template_part *part = &t->parts[i];
 
-		if (part->is_column)
-			add_value(key, part, &values[part->column]);
+		if (!part->is_column)
+			buf_add(text, part->text, part->length);
+		else if (is_known(part, values))
+			add_value(text, part, &values[part->column]);
 		else
-			buf_add(key, part->text, part->length);
+			buf_add_char(text, '*');
 	}
-	return TEMPLATE_DONE;
 }
 
 static void
@@ -309,6 +362,16 @@ add_value_escaped(struct buf *pattern, const struct template_part *part,
 	glob_escape(pattern, buf_string(&text), text.n);
 }
 
+static void
+add_column_pattern(struct buf *pattern, const struct template_part *part,
+    const struct pgripple_value *values)
+{
+	if (is_known(part, values))
+		add_value_escaped(pattern, part, &values[part->column]);
+	else
+		buf_add_char(pattern, '*');
+}
+
 void
 template_pattern(const struct template *t, const struct pgripple_value *values,
     struct buf *pattern)
@@ -316,13 +379,24 @@ template_pattern(const struct template *t, const struct pgripple_value *values,
 	for (size_t i = 0; i < t->n_parts; i++) {
 		const struct template_part *part = &t->parts[i];
 
-		if (!part->is_column)
-			glob_escape(pattern, part->text, part->length);
-		else if (values == NULL ||
-			 values[part->column].kind != PGRIPPLE_VALUE_TEXT)
-			buf_add_char(pattern, '*');
+		if (part->is_column)
+			add_column_pattern(pattern, part, values);
 		else
-			add_value_escaped(pattern, part, &values[part->column]);
+			glob_escape(pattern, part->text, part->length);
+	}
+}
+
+void
+template_fill_glob(const struct template *t,
+    const struct pgripple_value *values, struct buf *pattern)
+{
+	for (size_t i = 0; i < t->n_parts; i++) {
+		const struct template_part *part = &t->parts[i];
+
+		if (part->is_column)
+			add_column_pattern(pattern, part, values);
+		else
+			buf_add(pattern, part->text, part->length);
 	}
 }
 

@@ -1,5 +1,5 @@
 /*
- * Key templates: "team:{id}:{slug|lower}".  "{{" and "}}" are literal braces.
+ * Templates: "team:{id}:{slug|lower|md5}".  "{{" and "}}" are literal braces.
  * Values are bytes; what comes from a row is never looked at again.
  */
 #ifndef PGRIPPLE_CORE_TEMPLATE_H
@@ -10,23 +10,17 @@
 
 #include "base/buf.h"
 #include "base/util.h"
+#include "core/filter.h"
 
 struct arena;
 struct pgripple_value;
-
-enum template_filter {
-	TEMPLATE_FILTER_NONE,
-	TEMPLATE_FILTER_LOWER, /* ASCII letters */
-	TEMPLATE_FILTER_UPPER, /* ASCII letters */
-};
-
-const char *template_filter_name(enum template_filter filter);
 
 struct template_part {
 	const char *text; /* a literal, or the column's name */
 	size_t length;
 	bool is_column;
-	enum template_filter filter; /* of a column */
+	struct filter *filters; /* of a column, in their order */
+	size_t n_filters;
 	size_t column; /* index in the table, set by the owner */
 	size_t offset; /* in the source, in bytes: for messages */
 };
@@ -58,6 +52,20 @@ enum template_outcome template_fill(const struct template *t,
  * values (NULL), for any row. */
 void template_pattern(const struct template *t,
     const struct pgripple_value *values, struct buf *pattern);
+
+/* Appends what stands for all rows that differ in unknown values: "*" in the
+ * place of each, and of every value without values (NULL).  Not escaped. */
+void template_fill_wide(const struct template *t,
+    const struct pgripple_value *values, struct buf *text);
+
+/* Appends the glob pattern that the template itself is: its own text stands as
+ * written, values are escaped, and "*" where they are not known. */
+void template_fill_glob(const struct template *t,
+    const struct pgripple_value *values, struct buf *pattern);
+
+/* Whether the values make a text, without making it. */
+enum template_outcome template_judge(
+    const struct template *t, const struct pgripple_value *values);
 
 /* True if it names no column, so that it makes one key for all rows. */
 bool template_is_constant(const struct template *t);

@@ -10,13 +10,11 @@
 
 #include <event2/event.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "flow/batch_private.h"
 #include "flow/report.h"
 #include "observe/log.h"
 #include "postgres/session.h"
-#include "redis/apply.h"
 
 /* A pause after a failure starts at this length. */
 #define FIRST_PAUSE_MS 50
@@ -42,80 +40,14 @@ forget(struct batch *batch)
 	batch->rejections = NULL;
 	batch->changes = NULL;
 	batch->pings = NULL;
-	batch->unlinks = NULL;
+	batch->operations = NULL;
+	batch->drains = NULL;
 	batch->escalations = NULL;
 	batch->n_ids = batch->n_rejections = batch->n_changes = 0;
-	batch->n_pings = batch->n_unlinks = 0;
+	batch->n_pings = batch->n_operations = batch->n_drains = 0;
 	batch->n_kept = 0;
 	batch->has_marks = false;
 	batch->plan = (struct pgripple_plan){0};
-}
-
-/* Applying. */
-
-static void
-on_applied(void *context, enum redis_apply_outcome outcome,
-    uint64_t n_removed UNUSED, const struct pgripple_error *err)
-{
-	struct batch *batch = context;
-
-	if (outcome != REDIS_APPLY_DONE) {
-		batch_fail(batch, err);
-		return;
-	}
-	batch->applied_wall_us = clock_wall_us();
-	batch_step(batch, BATCH_ON_APPLIED);
-}
-
-static int
-collect_unlinks(struct batch *batch, struct pgripple_error *err)
-{
-	size_t n = batch->plan.n_unlink;
-
-	batch->unlinks = arena_array(
-	    batch->arena, n + batch->n_pings, sizeof(*batch->unlinks));
-	if (batch->unlinks == NULL)
-		return pgripple_error_nomem(err);
-	if (n > 0)
-		memcpy(batch->unlinks, batch->plan.operations,
-		    n * sizeof(*batch->unlinks));
-	for (size_t i = 0; i < batch->n_pings; i++)
-		batch->unlinks[n++] = (struct pgripple_operation){
-		    .kind = PGRIPPLE_OPERATION_UNLINK,
-		    .key = batch->pings[i].key,
-		    .key_length = strlen(batch->pings[i].key),
-		};
-	batch->n_unlinks = n;
-	return 0;
-}
-
-static void
-send_plan(struct batch *batch)
-{
-	struct pgripple_error err;
-	char nonce[64];
-
-	(void)snprintf(nonce, sizeof(nonce), "pgripple:%" PRIu64 ":%" PRId64,
-	    ++batch->number, clock_monotonic_us());
-	if (collect_unlinks(batch, &err) < 0 ||
-	    redis_apply(batch->peers.redis, batch->unlinks, batch->n_unlinks,
-		nonce, on_applied, batch, &err) < 0)
-		batch_fail(batch, &err);
-}
-
-static void
-apply(struct batch *batch)
-{
-	struct pgripple_error err;
-
-	if (pgripple_plan_make(batch->walk, &batch->plan, &err) < 0) {
-		batch_fail(batch, &err);
-	} else if (settings_observes(batch->settings)) {
-		batch->applied_wall_us = clock_wall_us();
-		batch_step(batch, BATCH_ON_APPLIED);
-	} else {
-		send_plan(batch);
-	}
 }
 
 size_t
@@ -123,7 +55,8 @@ batch_n_tasks(const struct batch *batch)
 {
 	return settings_observes(batch->settings)
 		   ? 0
-		   : batch->plan.n_operations - batch->plan.n_unlink;
+		   : batch->plan.n_operations - batch->plan.n_now +
+			 batch->n_drains;
 }
 
 /* Ending. */
@@ -200,7 +133,7 @@ batch_step(struct batch *batch, enum batch_event event)
 		batch_claim(batch);
 		break;
 	case BATCH_APPLY:
-		apply(batch);
+		batch_apply(batch);
 		break;
 	case BATCH_ACKNOWLEDGE:
 		batch_acknowledge(batch);

@@ -4,6 +4,7 @@
  */
 #include "base/arena.h"
 #include "base/json_write.h"
+#include "core/operation.h"
 #include "flow/batch_private.h"
 
 /* Marks. */
@@ -78,17 +79,16 @@ keep(struct batch *batch, struct buf *buf)
 		   : arena_copy(batch->arena, ascii.bytes, ascii.n);
 }
 
+/* The plan's own tasks first. */
 static const char *
-print_task(struct batch *batch, const struct pgripple_operation *operation)
+print_task(struct batch *batch, size_t number)
 {
 	struct buf buf = BUF_INIT;
+	size_t n = batch->plan.n_operations - batch->plan.n_now;
 
-	json_write_open(&buf, '{');
-	json_write_member(
-	    &buf, "do", pgripple_operation_kind_name(operation->kind));
-	json_write_key(&buf, "pattern");
-	json_write_string(&buf, operation->key, operation->key_length);
-	json_write_close(&buf, '}');
+	operation_print(&buf,
+	    number < n ? &batch->plan.operations[batch->plan.n_now + number]
+		       : &batch->drains[number - n]);
 	return keep(batch, &buf);
 }
 
@@ -126,11 +126,9 @@ print_tasks_and_pongs(struct batch *batch,
 	acknowledgement->pongs = texts + n_tasks;
 	acknowledgement->n_pongs = batch->n_pings;
 	for (size_t i = 0; i < n_tasks + batch->n_pings; i++) {
-		texts[i] =
-		    i < n_tasks
-			? print_task(batch,
-			      &batch->plan.operations[batch->plan.n_unlink + i])
-			: print_pong(batch, &batch->pings[i - n_tasks]);
+		texts[i] = i < n_tasks
+			       ? print_task(batch, i)
+			       : print_pong(batch, &batch->pings[i - n_tasks]);
 		if (texts[i] == NULL)
 			return pgripple_error_nomem(err);
 	}

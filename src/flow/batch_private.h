@@ -1,8 +1,8 @@
 /*
- * The inside of a batch, shared by batch.c (machine, applying, ending),
- * batch_fetch.c (fetching, decoding), batch_lookup.c (resolving),
- * batch_limits.c (limits, escalations) and
- * batch_acknowledge.c (marks, acknowledging).
+ * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
+ * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
+ * escalations), batch_apply.c (applying) and batch_acknowledge.c (marks,
+ * acknowledging).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -49,8 +49,11 @@ struct batch {
 	struct batch_ping *pings;
 	size_t n_pings;
 	struct pgripple_plan plan;
-	struct pgripple_operation *unlinks; /* the plan's, and the pings' */
-	size_t n_unlinks;
+	/* Of the pings, then the plan's; not those that are tasks. */
+	struct pgripple_operation *operations;
+	size_t n_operations;
+	struct pgripple_operation *drains; /* tasks beside the plan's */
+	size_t n_drains;
 	bool has_marks; /* changes that stand for others */
 	size_t n_kept; /* marks that must stay */
 	size_t lookup; /* of this round, under way */
@@ -73,7 +76,7 @@ size_t batch_max_lookup_rows(const struct batch *batch);
  * lead to a whole model. */
 void batch_tell_escalations(const struct batch *batch);
 
-/* Tasks that the plan leaves: none if it is only observed. */
+/* Tasks that it leaves: none if it is only observed. */
 size_t batch_n_tasks(const struct batch *batch);
 
 /* The actions; each ends in a step, now or later. */
@@ -81,6 +84,7 @@ void batch_fetch(struct batch *batch);
 void batch_resolve(struct batch *batch);
 void batch_look_up(struct batch *batch);
 void batch_claim(struct batch *batch);
+void batch_apply(struct batch *batch);
 void batch_acknowledge(struct batch *batch);
 
 #endif

@@ -135,7 +135,7 @@ add_key(void *context, const struct pgripple_operation *operation,
     const struct pgripple_rule *rule UNUSED)
 {
 	struct line *line = context;
-	int64_t *count = operation->kind == PGRIPPLE_OPERATION_UNLINK
+	int64_t *count = operation->kind < PGRIPPLE_OPERATION_SCAN
 			     ? &line->n_keys
 			     : &line->n_patterns;
 

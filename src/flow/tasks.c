@@ -1,12 +1,13 @@
 /*
- * The task runner.  So far there is one kind of task: to scan the keyspace of
- * Redis for a pattern and unlink what matches, {"do":"scan","pattern":"..."}.
+ * The task runner.  A task is an operation (core/operation.h); scans and drains
+ * are long and are done in slices, with pauses.
  *
  * Only tasks_enter() writes the state, and tasks_step() alone decides what an
  * event means (tasks_states.c).
  */
 #include "flow/tasks.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,10 +16,12 @@
 #include "base/arena.h"
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/json_read.h"
+#include "core/operation.h"
+#include "flow/pace.h"
 #include "flow/tasks_states.h"
 #include "observe/log.h"
 #include "postgres/task.h"
+#include "redis/apply.h"
 #include "redis/connection.h"
 #include "redis/scan.h"
 
@@ -39,8 +42,12 @@ struct tasks {
 	/* The task under way; the arena is NULL in between. */
 	struct arena *arena;
 	int64_t id;
-	const char *pattern;
-	size_t pattern_length;
+	struct pgripple_operation operation; /* key NULL: not understood */
+	const char *reason; /* why it is to be rejected in the end, or NULL */
+	struct pace pace;
+	bool is_measured; /* the keyspace, for the pace */
+	int64_t sent_us; /* the slice under way */
+	int64_t pause_us; /* after it */
 	char cursor[REDIS_CURSOR_TEXT];
 	/* Of the server that gave the cursor: to another it means nothing. */
 	char run_id[sizeof(((struct redis_server *)0)->run_id)];
@@ -55,33 +62,37 @@ forget(struct tasks *tasks)
 {
 	arena_free(tasks->arena);
 	tasks->arena = NULL;
-	tasks->pattern = NULL;
+	tasks->operation = (struct pgripple_operation){0};
+	tasks->reason = NULL;
 }
 
 /* Asking. */
 
+/* A tag may be large by now: it is drained. */
 static int
 read_operation(
     struct tasks *tasks, const struct task *task, struct pgripple_error *err)
 {
-	const struct json *what, *pattern;
-	struct json *root;
-
 	tasks->arena = arena_new();
 	if (tasks->arena == NULL)
 		return pgripple_error_nomem(err);
-	if (json_read(tasks->arena, task->operation, task->length, &root, err) <
-	    0)
+	if (operation_read(tasks->arena, task->operation, task->length,
+		&tasks->operation, err) < 0)
 		return -1;
-	what = json_member(root, "do");
-	pattern = json_member(root, "pattern");
-	if (what == NULL || !json_is(what, "scan") || pattern == NULL ||
-	    pattern->kind != JSON_STRING || pattern->length == 0)
-		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
-		    "the operation is none that this version knows");
-	tasks->pattern = pattern->text;
-	tasks->pattern_length = pattern->length;
+	if (tasks->operation.kind == PGRIPPLE_OPERATION_TAG)
+		tasks->operation.kind = PGRIPPLE_OPERATION_DRAIN;
 	return 0;
+}
+
+/* Remembers why, the first time. */
+static void
+reject(struct tasks *tasks, const char *reason)
+{
+	if (tasks->reason != NULL)
+		return;
+	tasks->reason = arena_strdup(tasks->arena, reason);
+	if (tasks->reason == NULL)
+		tasks->reason = "out of memory";
 }
 
 static void
@@ -93,11 +104,20 @@ start_over(struct tasks *tasks)
 static void
 begin(struct tasks *tasks)
 {
+	const struct settings *settings = tasks->settings;
+
 	start_over(tasks);
+	pace_start(&tasks->pace, settings->tasks.scan_count,
+	    settings->tasks.scan_pause_ms * 1000,
+	    settings->tasks.spread_ms * 1000, 0);
+	tasks->is_measured = false;
 	tasks->n_removed = 0;
 	tasks->started_us = clock_monotonic_us();
 	log_event(LOG_LEVEL_DEBUG, "task.started", log_int("id", tasks->id),
-	    log_string("pattern", log_shows_values() ? tasks->pattern : NULL));
+	    log_string(
+		"do", pgripple_operation_kind_name(tasks->operation.kind)),
+	    log_string(
+		"key", log_shows_values() ? tasks->operation.key : NULL));
 }
 
 /* What the answer to "is there a task?" means. */
@@ -116,10 +136,12 @@ take_task(struct tasks *tasks, enum session_outcome outcome,
 	tasks->id = task->id;
 	if (read_operation(tasks, task, &err) == 0)
 		return TASKS_ON_TASK;
-	log_event(LOG_LEVEL_ERROR, "task.rejected", log_int("id", task->id),
-	    log_string("operation", task->operation),
-	    log_string("error", err.text));
-	return TASKS_ON_MALFORMED;
+	if (err.kind == PGRIPPLE_ERROR_INPUT) {
+		reject(tasks, err.text);
+		return TASKS_ON_MALFORMED;
+	}
+	log_error(LOG_LEVEL_WARNING, "task.failed", &err);
+	return TASKS_ON_STATEMENT_FAILED;
 }
 
 static void
@@ -146,32 +168,128 @@ ask(struct tasks *tasks)
 	}
 }
 
-/* Scanning. */
+/* Slices. */
 
 static void
-on_slice(void *context, enum redis_apply_outcome outcome,
-    const char *next_cursor, uint64_t n_found UNUSED, uint64_t n_removed,
+fail_slice(struct tasks *tasks, enum redis_apply_outcome outcome,
     const struct pgripple_error *err)
+{
+	if (outcome == REDIS_APPLY_LOST)
+		start_over(tasks);
+	log_error(LOG_LEVEL_WARNING, "task.failed", err);
+	tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+}
+
+static void
+end_slice(struct tasks *tasks, bool is_last)
+{
+	backoff_succeed(&tasks->backoff);
+	tasks->pause_us =
+	    pace_step(&tasks->pace, clock_monotonic_us() - tasks->sent_us);
+	tasks_step(tasks, is_last ? TASKS_ON_LAST_SLICE : TASKS_ON_SLICE);
+}
+
+static void
+on_scanned(void *context, enum redis_apply_outcome outcome,
+    const struct redis_scan_result *result, const struct pgripple_error *err)
 {
 	struct tasks *tasks = context;
 
 	if (outcome != REDIS_APPLY_DONE) {
-		if (outcome == REDIS_APPLY_LOST)
-			start_over(tasks);
-		log_error(LOG_LEVEL_WARNING, "task.failed", err);
-		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+		fail_slice(tasks, outcome, err);
 		return;
 	}
-	backoff_succeed(&tasks->backoff);
-	tasks->n_removed += n_removed;
-	(void)snprintf(tasks->cursor, sizeof(tasks->cursor), "%s", next_cursor);
-	tasks_step(tasks, strcmp(next_cursor, "0") == 0 ? TASKS_ON_LAST_SLICE
-							: TASKS_ON_SLICE);
+	tasks->n_removed += result->n_removed;
+	if (result->reason != NULL)
+		reject(tasks, result->reason);
+	(void)snprintf(
+	    tasks->cursor, sizeof(tasks->cursor), "%s", result->next_cursor);
+	end_slice(tasks, result->is_last);
+}
+
+static void
+on_applied(void *context, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *result, const struct pgripple_error *err)
+{
+	struct tasks *tasks = context;
+
+	if (outcome != REDIS_APPLY_DONE) {
+		fail_slice(tasks, outcome, err);
+		return;
+	}
+	tasks->n_removed += result->n_removed;
+	if (result->n_rejections > 0)
+		reject(tasks, result->rejections[0].reason);
+	end_slice(tasks, result->n_leftovers == 0);
+}
+
+static int
+submit_scan(struct tasks *tasks, struct pgripple_error *err)
+{
+	struct redis_scan scan = {
+	    .cursor = tasks->cursor,
+	    .operation = &tasks->operation,
+	    .count = tasks->pace.count,
+	    .tag_members = tasks->settings->limits.tag_members,
+	};
+
+	return redis_scan_step(tasks->redis, &scan, on_scanned, tasks, err);
+}
+
+static int
+submit_operation(struct tasks *tasks, struct pgripple_error *err)
+{
+	char nonce[80];
+	struct redis_apply_options options = {
+	    nonce, tasks->settings->limits.tag_members};
+
+	(void)snprintf(nonce, sizeof(nonce),
+	    "pgripple:task:%" PRId64 ":%" PRId64 ":%" PRId64, tasks->id,
+	    clock_wall_us(), clock_monotonic_us());
+	return redis_apply(tasks->redis, &tasks->operation, 1, &options,
+	    on_applied, tasks, err);
+}
+
+static void
+on_measured(void *context, const struct redis_reply *reply)
+{
+	struct tasks *tasks = context;
+	enum redis_apply_outcome outcome;
+	struct pgripple_error err;
+
+	if (!redis_apply_expect(tasks->redis, reply, REDIS_REPLY_KIND_INTEGER,
+		"DBSIZE", &outcome, &err)) {
+		fail_slice(tasks, outcome, &err);
+		return;
+	}
+	tasks->pace.n_keys = reply->integer;
+	tasks->is_measured = true;
+	tasks->pause_us = 0;
+	tasks_step(tasks, TASKS_ON_SLICE);
+}
+
+static int
+submit_measure(struct tasks *tasks, struct pgripple_error *err)
+{
+	const char *argv[] = {"DBSIZE"};
+
+	return redis_command(
+	    tasks->redis, 1, argv, NULL, on_measured, tasks, err);
+}
+
+static int
+submit(struct tasks *tasks, struct pgripple_error *err)
+{
+	if (tasks->operation.kind != PGRIPPLE_OPERATION_SCAN)
+		return submit_operation(tasks, err);
+	return tasks->is_measured || tasks->pace.spread_us == 0
+		   ? submit_scan(tasks, err)
+		   : submit_measure(tasks, err);
 }
 
 /* One that was under way when the mode became "observe" waits. */
 static void
-scan(struct tasks *tasks)
+work(struct tasks *tasks)
 {
 	const char *run_id = redis_connection_server(tasks->redis)->run_id;
 	struct pgripple_error err;
@@ -184,20 +302,19 @@ scan(struct tasks *tasks)
 		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
 		start_over(tasks);
 	}
-	if (redis_scan_step(tasks->redis, tasks->cursor, tasks->pattern,
-		tasks->pattern_length, tasks->settings->tasks.scan_count,
-		on_slice, tasks, &err) < 0) {
+	tasks->sent_us = clock_monotonic_us();
+	if (submit(tasks, &err) < 0) {
 		start_over(tasks);
 		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
 	}
 }
 
 static void
-wait_ms(struct tasks *tasks, int64_t pause_ms)
+wait_us(struct tasks *tasks, int64_t pause_us)
 {
 	struct timeval pause = {
-	    .tv_sec = pause_ms / 1000,
-	    .tv_usec = pause_ms % 1000 * 1000,
+	    .tv_sec = pause_us / 1000000,
+	    .tv_usec = pause_us % 1000000,
 	};
 
 	(void)event_add(tasks->pause, &pause); /* the timer exists already */
@@ -206,14 +323,25 @@ wait_ms(struct tasks *tasks, int64_t pause_ms)
 /* Removing. */
 
 static void
-tell_done(const struct tasks *tasks)
+tell_end(const struct tasks *tasks)
 {
-	if (tasks->pattern == NULL)
-		return; /* it was rejected */
-	log_event(LOG_LEVEL_INFO, "task.done", log_int("id", tasks->id),
-	    log_string("pattern", log_shows_values() ? tasks->pattern : NULL),
-	    log_int("keys", (int64_t)tasks->n_removed),
-	    log_int("us", clock_monotonic_us() - tasks->started_us));
+	const struct pgripple_operation *operation = &tasks->operation;
+	const char *key = log_shows_values() ? operation->key : NULL;
+
+	if (tasks->reason != NULL)
+		log_event(LOG_LEVEL_ERROR, "task.rejected",
+		    log_int("id", tasks->id), log_string("key", key),
+		    log_string("error", tasks->reason),
+		    log_string("hint",
+			"It was moved to the table \"rejected\", for "
+			"\"pgripple rejected retry\"."));
+	else
+		log_event(LOG_LEVEL_INFO, "task.done", log_int("id", tasks->id),
+		    log_string(
+			"do", pgripple_operation_kind_name(operation->kind)),
+		    log_string("key", key),
+		    log_int("keys", (int64_t)tasks->n_removed),
+		    log_int("us", clock_monotonic_us() - tasks->started_us));
 }
 
 static void
@@ -223,7 +351,7 @@ on_removed(void *context, enum session_outcome outcome,
 	struct tasks *tasks = context;
 
 	if (outcome == SESSION_DONE) {
-		tell_done(tasks);
+		tell_end(tasks);
 		tasks_step(tasks, TASKS_ON_REMOVED);
 	} else {
 		log_error(LOG_LEVEL_WARNING, "task.failed", err);
@@ -237,7 +365,13 @@ remove_task(struct tasks *tasks)
 {
 	struct pgripple_error err;
 
-	if (task_done(tasks->work, tasks->settings->postgres.schema, tasks->id,
+	struct task_end end = {
+	    .id = tasks->id,
+	    .reason = tasks->reason,
+	    .max_rejected = tasks->settings->limits.rejected_rows,
+	};
+
+	if (task_done(tasks->work, tasks->settings->postgres.schema, &end,
 		on_removed, tasks, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);
@@ -279,16 +413,16 @@ tasks_step(struct tasks *tasks, enum tasks_event event)
 		break;
 	case TASKS_BEGIN:
 		begin(tasks);
-		scan(tasks);
+		work(tasks);
 		break;
 	case TASKS_SCAN:
-		scan(tasks);
+		work(tasks);
 		break;
 	case TASKS_PAUSE:
-		wait_ms(tasks, tasks->settings->tasks.scan_pause_ms);
+		wait_us(tasks, tasks->pause_us);
 		break;
 	case TASKS_PAUSE_LONG:
-		wait_ms(tasks, backoff_fail(&tasks->backoff));
+		wait_us(tasks, backoff_fail(&tasks->backoff) * 1000);
 		break;
 	case TASKS_REMOVE:
 		remove_task(tasks);
@@ -342,6 +476,9 @@ void
 tasks_configure(struct tasks *tasks, const struct settings *settings)
 {
 	tasks->settings = settings;
+	pace_change(&tasks->pace, settings->tasks.scan_count,
+	    settings->tasks.scan_pause_ms * 1000,
+	    settings->tasks.spread_ms * 1000);
 	backoff_init(
 	    &tasks->backoff, FIRST_PAUSE_MS, settings->retry_max_ms, STABLE_MS);
 }

@@ -71,9 +71,31 @@ on_finished(void *context, const struct session_answer *answer)
 	finish.done(finish.context, answer->outcome, answer->err);
 }
 
+static void
+print_end(
+    struct request *request, const char *schema, const struct task_end *end)
+{
+	if (end->reason == NULL) {
+		buf_add_string(&request->sql, "DELETE FROM ");
+		quote_identifier(&request->sql, schema);
+		buf_add_string(&request->sql, ".task WHERE id = $1::bigint");
+	} else {
+		buf_add_string(&request->sql, "SELECT ");
+		quote_identifier(&request->sql, schema);
+		buf_add_string(
+		    &request->sql, ".reject_task($1::bigint, $2, $3::bigint)");
+	}
+	buf_printf(request_value(request), "%" PRId64, end->id);
+	if (end->reason == NULL)
+		return;
+	buf_add_string(request_value(request), end->reason);
+	buf_printf(request_value(request), "%" PRId64, end->max_rejected);
+}
+
 int
-task_done(struct session *session, const char *schema, int64_t id,
-    task_done_cb done, void *context, struct pgripple_error *err)
+task_done(struct session *session, const char *schema,
+    const struct task_end *end, task_done_cb done, void *context,
+    struct pgripple_error *err)
 {
 	struct request request = {0};
 	struct finish *finish = malloc(sizeof(*finish));
@@ -81,10 +103,7 @@ task_done(struct session *session, const char *schema, int64_t id,
 	if (finish == NULL)
 		return pgripple_error_nomem(err);
 	*finish = (struct finish){done, context};
-	buf_add_string(&request.sql, "DELETE FROM ");
-	quote_identifier(&request.sql, schema);
-	buf_add_string(&request.sql, ".task WHERE id = $1::bigint");
-	buf_printf(request_value(&request), "%" PRId64, id);
+	print_end(&request, schema, end);
 	if (request_submit(
 		&request, session, false, on_finished, finish, err) != 0) {
 		free(finish);

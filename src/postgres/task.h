@@ -28,8 +28,15 @@ int task_next(struct session *session, const char *schema, task_next_cb done,
 
 typedef void (*task_done_cb)(void *context, enum session_outcome outcome,
     const struct pgripple_error *err);
-/* The task is finished: removes it. */
-int task_done(struct session *session, const char *schema, int64_t id,
-    task_done_cb done, void *context, struct pgripple_error *err) MUST_CHECK;
+struct task_end {
+	int64_t id;
+	const char *reason; /* it is rejected: why; or NULL */
+	int64_t max_rejected; /* rows that are kept */
+};
+
+/* The task is finished: removes it, or moves it to "rejected". */
+int task_done(struct session *session, const char *schema,
+    const struct task_end *end, task_done_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
 
 #endif

@@ -1,38 +1,18 @@
 /*
- * Applies the UNLINK operations of a plan.
+ * Applies the operations of a plan.
  *
- * Two cursors walk over the operations in the same chunks: "sent" ahead,
- * "answered" behind; what lies between them is in flight.  The nonce comes
- * last, when everything was sent.  After a failure nothing more is sent, and
- * the end is reported when the last reply that is still owed has come.
+ * Commands go out in the order of the operations, as many as the bounds of
+ * what may be in flight allow; their replies come in the same order.  Messages
+ * wait until all before them was answered, and the nonce comes last.  What has
+ * to be sent again goes before what is new.  After a failure nothing more is
+ * sent, and the end is reported when the last reply that is still owed has
+ * come.
  */
 #include "redis/apply.h"
 
 #include <string.h>
 
-#define NONCE_SIZE 64
-
-/* "*2\r\n$6\r\nUNLINK\r\n", and "$5\r\n...\r\n" around a key. */
-#define COMMAND_OVERHEAD 24
-#define KEY_OVERHEAD 16
-
-struct apply {
-	struct redis_connection *conn;
-	const struct pgripple_operation *operations;
-	size_t n_operations;
-	size_t n_sent;
-	size_t n_answered;
-	size_t flight_commands;
-	size_t flight_bytes;
-	uint64_t n_removed;
-	char nonce[NONCE_SIZE];
-	bool is_nonce_sent;
-	bool has_failed;
-	enum redis_apply_outcome outcome;
-	struct pgripple_error err;
-	redis_apply_cb callback;
-	void *context;
-};
+#include "redis/apply_private.h"
 
 const char *
 redis_apply_outcome_name(enum redis_apply_outcome outcome)
@@ -48,55 +28,42 @@ redis_apply_outcome_name(enum redis_apply_outcome outcome)
 	return "?";
 }
 
-/* How many operations, from an index on, make the next command. */
 static size_t
-chunk(const struct apply *apply, size_t from, size_t *ret_bytes)
+n_in_flight(const struct apply *apply)
 {
-	size_t bytes = COMMAND_OVERHEAD;
-	size_t n = 0;
-
-	while (from + n < apply->n_operations && n < REDIS_APPLY_COMMAND_KEYS) {
-		size_t key =
-		    apply->operations[from + n].key_length + KEY_OVERHEAD;
-
-		if (n > 0 && bytes + key > REDIS_APPLY_COMMAND_BYTES)
-			break;
-		bytes += key;
-		n++;
-	}
-	*ret_bytes = bytes;
-	return n;
-}
-
-/* A loss says more than a refusal. */
-static void
-fail(struct apply *apply, enum redis_apply_outcome outcome,
-    const struct pgripple_error *err)
-{
-	if (apply->has_failed && apply->outcome == REDIS_APPLY_LOST)
-		return;
-	if (apply->has_failed && outcome == REDIS_APPLY_REFUSED)
-		return;
-	apply->has_failed = true;
-	apply->outcome = outcome;
-	apply->err = *err;
+	return (size_t)(apply->n_flown - apply->n_landed);
 }
 
 static bool
 is_finished(const struct apply *apply)
 {
-	return apply->flight_commands == 0 &&
+	return n_in_flight(apply) == 0 && apply->n_echoes == 0 &&
 	       (apply->has_failed || apply->is_nonce_sent);
+}
+
+static void
+free_apply(struct apply *apply)
+{
+	for (size_t i = 0; i < apply->result.n_rejections; i++)
+		free((char *)(uintptr_t)apply->rejections[i].reason);
+	free(apply->rejections);
+	free(apply->leftovers);
+	free(apply->again);
+	words_done(&apply->words);
+	free(apply);
 }
 
 static void
 finish(struct apply *apply)
 {
-	struct apply last = *apply;
+	static const struct redis_apply_result nothing;
 
-	free(apply);
-	last.callback(last.context, last.outcome, last.n_removed,
-	    last.has_failed ? &last.err : NULL);
+	apply->result.rejections = apply->rejections;
+	apply->result.leftovers = apply->leftovers;
+	apply->callback(apply->context, apply->outcome,
+	    apply->has_failed ? &nothing : &apply->result,
+	    apply->has_failed ? &apply->err : NULL);
+	free_apply(apply);
 }
 
 bool
@@ -140,64 +107,47 @@ on_echo(void *context, const struct redis_reply *reply)
 	enum redis_apply_outcome outcome;
 	struct pgripple_error err;
 
-	apply->flight_commands--;
+	apply->n_echoes--;
 	if (!redis_apply_expect(apply->conn, reply, REDIS_REPLY_KIND_TEXT,
 		"ECHO", &outcome, &err)) {
-		fail(apply, outcome, &err);
+		reply_fail(apply, outcome, &err);
 	} else if (!redis_reply_equals(reply, apply->nonce)) {
 		(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
 		    "redis at \"%s\" echoed another nonce than was sent",
 		    redis_connection_describe(apply->conn));
 		redis_connection_drop(apply->conn, &err);
-		fail(apply, REDIS_APPLY_LOST, &err);
+		reply_fail(apply, REDIS_APPLY_LOST, &err);
 	}
 	if (is_finished(apply))
 		finish(apply);
 }
 
 static void
-on_unlinked(void *context, const struct redis_reply *reply)
+on_reply(void *context, const struct redis_reply *reply)
 {
 	struct apply *apply = context;
-	enum redis_apply_outcome outcome;
-	struct pgripple_error err;
-	size_t bytes;
+	struct range range =
+	    apply->flights[apply->n_landed++ % REDIS_APPLY_FLIGHT_COMMANDS];
 
-	apply->n_answered += chunk(apply, apply->n_answered, &bytes);
-	apply->flight_bytes -= bytes;
-	apply->flight_commands--;
-	if (redis_apply_expect(apply->conn, reply, REDIS_REPLY_KIND_INTEGER,
-		"UNLINK", &outcome, &err))
-		apply->n_removed += (uint64_t)reply->integer;
-	else
-		fail(apply, outcome, &err);
+	apply->flight_bytes -= range.bytes;
+	reply_take(apply, &range, reply);
 	pump(apply);
 	if (is_finished(apply))
 		finish(apply);
 }
 
 static int
-send_unlink(struct apply *apply, size_t n_keys, size_t bytes,
-    struct pgripple_error *err)
+send_range(
+    struct apply *apply, const struct range *range, struct pgripple_error *err)
 {
-	const char *argv[1 + REDIS_APPLY_COMMAND_KEYS];
-	size_t lengths[1 + REDIS_APPLY_COMMAND_KEYS];
+	struct words *words = &apply->words;
 
-	argv[0] = "UNLINK";
-	lengths[0] = strlen(argv[0]);
-	for (size_t i = 0; i < n_keys; i++) {
-		const struct pgripple_operation *operation =
-		    &apply->operations[apply->n_sent + i];
-
-		argv[1 + i] = operation->key;
-		lengths[1 + i] = operation->key_length;
-	}
-	if (redis_command(apply->conn, 1 + (int)n_keys, argv, lengths,
-		on_unlinked, apply, err) < 0)
+	if (command_make(apply, range, err) < 0 ||
+	    redis_command(apply->conn, (int)words->n, words->argv,
+		words->lengths, on_reply, apply, err) < 0)
 		return -1;
-	apply->n_sent += n_keys;
-	apply->flight_commands++;
-	apply->flight_bytes += bytes;
+	apply->flights[apply->n_flown++ % REDIS_APPLY_FLIGHT_COMMANDS] = *range;
+	apply->flight_bytes += range->bytes;
 	return 0;
 }
 
@@ -209,26 +159,78 @@ send_echo(struct apply *apply, struct pgripple_error *err)
 	if (redis_command(apply->conn, 2, argv, NULL, on_echo, apply, err) < 0)
 		return -1;
 	apply->is_nonce_sent = true;
-	apply->flight_commands++;
+	apply->n_echoes++;
 	return 0;
+}
+
+/* The first of what has to be sent again, whole or its first operation. */
+static struct range
+range_again(const struct apply *apply)
+{
+	struct range range = apply->again[0];
+
+	if (range.is_single)
+		range.n = 1;
+	return range;
+}
+
+static void
+forget_again(struct apply *apply, size_t n)
+{
+	struct range *first = &apply->again[0];
+
+	first->from += n;
+	first->n -= n;
+	if (first->n > 0)
+		return;
+	apply->n_again--;
+	memmove(first, first + 1, apply->n_again * sizeof(*first));
+}
+
+/* What they tell of must have been done. */
+static bool
+must_wait(const struct apply *apply, const struct range *range)
+{
+	enum pgripple_operation_kind kind = apply->operations[range->from].kind;
+
+	if (n_in_flight(apply) == 0)
+		return false;
+	if (kind == PGRIPPLE_OPERATION_PUBLISH ||
+	    kind == PGRIPPLE_OPERATION_STREAM) {
+		const struct range *oldest =
+		    &apply->flights[apply->n_landed %
+				    REDIS_APPLY_FLIGHT_COMMANDS];
+
+		if (apply->operations[oldest->from].kind <
+		    PGRIPPLE_OPERATION_PUBLISH)
+			return true;
+	}
+	return apply->flight_bytes + range->bytes > REDIS_APPLY_FLIGHT_BYTES;
 }
 
 /* Sends one command if there is one and it may go.  0: none; 1: sent. */
 static int
 send_next(struct apply *apply, struct pgripple_error *err)
 {
-	size_t n_keys, bytes;
+	bool is_again = apply->n_again > 0;
+	struct range range;
 
 	if (apply->is_nonce_sent || apply->has_failed ||
-	    apply->flight_commands >= REDIS_APPLY_FLIGHT_COMMANDS)
+	    n_in_flight(apply) >= REDIS_APPLY_FLIGHT_COMMANDS)
 		return 0;
-	n_keys = chunk(apply, apply->n_sent, &bytes);
-	if (n_keys == 0)
+	if (!is_again && apply->n_sent == apply->n_operations)
 		return send_echo(apply, err) < 0 ? -1 : 1;
-	if (apply->flight_commands > 0 &&
-	    apply->flight_bytes + bytes > REDIS_APPLY_FLIGHT_BYTES)
+	range =
+	    is_again ? range_again(apply) : command_range(apply, apply->n_sent);
+	if (must_wait(apply, &range))
 		return 0;
-	return send_unlink(apply, n_keys, bytes, err) < 0 ? -1 : 1;
+	if (send_range(apply, &range, err) < 0)
+		return -1;
+	if (is_again)
+		forget_again(apply, range.n);
+	else
+		apply->n_sent += range.n;
+	return 1;
 }
 
 static void
@@ -241,7 +243,7 @@ pump(struct apply *apply)
 		status = send_next(apply, &err);
 	while (status > 0);
 	if (status < 0)
-		fail(apply,
+		reply_fail(apply,
 		    redis_connection_is_up(apply->conn) ? REDIS_APPLY_REFUSED
 							: REDIS_APPLY_LOST,
 		    &err);
@@ -255,21 +257,21 @@ check(const struct pgripple_operation *operations, size_t n_operations,
 		return pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
 		    "the nonce \"%s\" is too long", nonce);
 	for (size_t i = 0; i < n_operations; i++)
-		if (operations[i].kind != PGRIPPLE_OPERATION_UNLINK)
+		if (operations[i].kind == PGRIPPLE_OPERATION_SCAN)
 			return pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
-			    "an operation that is not UNLINK in a batch");
+			    "a scan cannot be applied at once");
 	return 0;
 }
 
 int
 redis_apply(struct redis_connection *conn,
     const struct pgripple_operation *operations, size_t n_operations,
-    const char *nonce, redis_apply_cb callback, void *context,
-    struct pgripple_error *err)
+    const struct redis_apply_options *options, redis_apply_cb callback,
+    void *context, struct pgripple_error *err)
 {
 	struct apply *apply;
 
-	if (check(operations, n_operations, nonce, err) < 0)
+	if (check(operations, n_operations, options->nonce, err) < 0)
 		return -1;
 	apply = calloc(1, sizeof(*apply));
 	if (apply == NULL)
@@ -277,14 +279,15 @@ redis_apply(struct redis_connection *conn,
 	apply->conn = conn;
 	apply->operations = operations;
 	apply->n_operations = n_operations;
-	memcpy(apply->nonce, nonce, strlen(nonce) + 1);
+	memcpy(apply->nonce, options->nonce, strlen(options->nonce) + 1);
+	apply->tag_members = options->tag_members;
 	apply->outcome = REDIS_APPLY_DONE;
 	apply->callback = callback;
 	apply->context = context;
 	pump(apply);
-	if (apply->flight_commands > 0)
+	if (n_in_flight(apply) > 0 || apply->n_echoes > 0)
 		return 0;
 	*err = apply->err; /* not even the first command was accepted */
-	free(apply);
+	free_apply(apply);
 	return -1;
 }

@@ -1,6 +1,6 @@
 /*
- * Applies the UNLINK operations of a plan: pipelined, a bounded part of it in
- * flight at a time, every reply checked, and a nonce echoed at the end.
+ * Applies the operations of a plan: pipelined, a bounded part of it in flight
+ * at a time, every reply checked, and a nonce echoed at the end.
  */
 #ifndef PGRIPPLE_REDIS_APPLY_H
 #define PGRIPPLE_REDIS_APPLY_H
@@ -14,22 +14,48 @@
 #include "base/util.h"
 #include "redis/connection.h"
 
+struct buf;
+
 enum redis_apply_outcome {
-	/* Proven: every reply was an integer and the nonce came back. */
+	/* Proven: every reply fitted its command and the nonce came back.  What
+	 * was refused for good is in the result. */
 	REDIS_APPLY_DONE,
 	/* The connection was lost, led to no master any more, or its replies
 	 * did not fit: not known what was done.  Do it again after on_up. */
 	REDIS_APPLY_LOST,
-	/* The server said no; its words are in the error.  The connection
-	 * stays.  Do it again after a pause. */
+	/* The server said no, for now; its words are in the error.  The
+	 * connection stays.  Do it again after a pause. */
 	REDIS_APPLY_REFUSED,
 };
 
 const char *redis_apply_outcome_name(enum redis_apply_outcome outcome);
 
-/* n_removed counts the keys that existed; err is NULL when DONE. */
+/* An operation that Redis refuses for what its key is, however often it is
+ * asked: a wrong type, a key that the user must not touch. */
+struct redis_rejection {
+	size_t operation; /* index */
+	const char *reason; /* with Redis's words */
+};
+
+/* A tag that has more members than are unlinked at once, to be drained. */
+struct redis_leftover {
+	size_t operation; /* index */
+	bool is_aside; /* what lies at redis_tag_aside() */
+	bool is_itself; /* the tag as it is */
+};
+
+/* Lent for the callback; empty unless DONE. */
+struct redis_apply_result {
+	uint64_t n_removed; /* keys, fields, and members of tags that existed */
+	const struct redis_rejection *rejections;
+	size_t n_rejections;
+	const struct redis_leftover *leftovers;
+	size_t n_leftovers;
+};
+
+/* err is NULL when DONE. */
 typedef void (*redis_apply_cb)(void *context, enum redis_apply_outcome outcome,
-    uint64_t n_removed, const struct pgripple_error *err);
+    const struct redis_apply_result *result, const struct pgripple_error *err);
 
 /* Bounds of one command, and of what waits for replies. */
 #define REDIS_APPLY_COMMAND_KEYS 100
@@ -37,15 +63,26 @@ typedef void (*redis_apply_cb)(void *context, enum redis_apply_outcome outcome,
 #define REDIS_APPLY_FLIGHT_COMMANDS 256
 #define REDIS_APPLY_FLIGHT_BYTES ((size_t)1 << 20)
 
-/* The operations are borrowed until the callback, the nonce is copied; it
- * should be another one each time.  No operations: only the nonce, as a proof
- * that Redis is there.  An accepted call (0) completes exactly once, and not
- * from inside.  -1: PEER when not up, BUG for an operation other than UNLINK
- * or a nonce above 63 bytes, LIMIT, NOMEM. */
+struct redis_apply_options {
+	/* Told at the end; another one each time, and never one again, for it
+	 * is what fences hold, too.  Copied. */
+	const char *nonce;
+	/* A tag with more is put aside; of a drained one so many go. */
+	int64_t tag_members;
+};
+
+/* Any kind but SCAN, each kind after those before it in their enumeration.
+ * The operations are borrowed until the callback.  No operations: only the
+ * nonce, as a proof that Redis is there.  An accepted call (0) completes
+ * exactly once, and not from inside.  -1: PEER when not up, BUG for SCAN or a
+ * nonce above 95 bytes, LIMIT, NOMEM. */
 int redis_apply(struct redis_connection *connection,
     const struct pgripple_operation *operations, size_t n_operations,
-    const char *nonce, redis_apply_cb callback, void *context,
-    struct pgripple_error *err) MUST_CHECK;
+    const struct redis_apply_options *options, redis_apply_cb callback,
+    void *context, struct pgripple_error *err) MUST_CHECK;
+
+/* Appends the key under which a large tag waits to be drained. */
+void redis_tag_aside(struct buf *key, const char *tag, size_t length);
 
 /* Whether a reply of the wanted kind came; if not, *ret_outcome says what that
  * means, *err why, and replies that do not fit their command drop the

@@ -92,6 +92,10 @@ const char *
 redis_refusal_name(enum redis_refusal refusal)
 {
 	switch (refusal) {
+	case REDIS_REFUSAL_KEY:
+		return "key";
+	case REDIS_REFUSAL_SCRIPT:
+		return "script";
 	case REDIS_REFUSAL_ROLE:
 		return "role";
 	case REDIS_REFUSAL_PASSING:
@@ -108,39 +112,56 @@ redis_refusal_name(enum redis_refusal refusal)
 	return "?";
 }
 
+/* By the first word, or by what stands somewhere in the text; the first line
+ * that fits counts.  NOPERM has three meanings, of which two are about the key
+ * and one about the user; a script wraps some of them into ERR. */
 static const struct {
 	const char *word;
+	const char *part; /* NULL: any */
 	enum redis_refusal refusal;
 } refusals[] = {
-    {"READONLY", REDIS_REFUSAL_ROLE},
-    {"MASTERDOWN", REDIS_REFUSAL_ROLE},
-    {"LOADING", REDIS_REFUSAL_PASSING},
-    {"BUSY", REDIS_REFUSAL_PASSING},
-    {"TRYAGAIN", REDIS_REFUSAL_PASSING},
-    {"CLUSTERDOWN", REDIS_REFUSAL_PASSING},
-    {"MISCONF", REDIS_REFUSAL_SICK},
-    {"NOREPLICAS", REDIS_REFUSAL_SICK},
-    {"OOM", REDIS_REFUSAL_SICK},
-    {"NOAUTH", REDIS_REFUSAL_DENIED},
-    {"WRONGPASS", REDIS_REFUSAL_DENIED},
-    {"NOPERM", REDIS_REFUSAL_DENIED},
-    {"DENIED", REDIS_REFUSAL_DENIED}, /* protected mode */
-    {"MOVED", REDIS_REFUSAL_CLUSTER},
-    {"ASK", REDIS_REFUSAL_CLUSTER},
-    {"CROSSSLOT", REDIS_REFUSAL_CLUSTER},
+    {"WRONGTYPE", NULL, REDIS_REFUSAL_KEY},
+    {"NOPERM", "to access one of the keys", REDIS_REFUSAL_KEY},
+    {"NOPERM", "to access one of the channels", REDIS_REFUSAL_KEY},
+    {"NOPERM", "No permissions to access a key", REDIS_REFUSAL_KEY},
+    {"NOPERM", "No permissions to access a channel", REDIS_REFUSAL_KEY},
+    {"ERR", "can't access at least one of the keys", REDIS_REFUSAL_KEY},
+    {"NOPERM", "can't access at least one of the keys", REDIS_REFUSAL_KEY},
+    {"ERR", "value is not an integer", REDIS_REFUSAL_KEY},
+    {"ERR", "increment or decrement would overflow", REDIS_REFUSAL_KEY},
+    {"ERR", "The ID specified in XADD", REDIS_REFUSAL_KEY},
+    {"ERR", "The stream has exhausted the last possible ID", REDIS_REFUSAL_KEY},
+    {"NOSCRIPT", NULL, REDIS_REFUSAL_SCRIPT},
+    {"READONLY", NULL, REDIS_REFUSAL_ROLE},
+    {"MASTERDOWN", NULL, REDIS_REFUSAL_ROLE},
+    {"LOADING", NULL, REDIS_REFUSAL_PASSING},
+    {"BUSY", NULL, REDIS_REFUSAL_PASSING},
+    {"TRYAGAIN", NULL, REDIS_REFUSAL_PASSING},
+    {"CLUSTERDOWN", NULL, REDIS_REFUSAL_PASSING},
+    {"ERR", "max number of clients", REDIS_REFUSAL_PASSING},
+    {"MISCONF", NULL, REDIS_REFUSAL_SICK},
+    {"NOREPLICAS", NULL, REDIS_REFUSAL_SICK},
+    {"OOM", NULL, REDIS_REFUSAL_SICK},
+    {"NOAUTH", NULL, REDIS_REFUSAL_DENIED},
+    {"WRONGPASS", NULL, REDIS_REFUSAL_DENIED},
+    {"NOPERM", NULL, REDIS_REFUSAL_DENIED},
+    {"ERR", "can't run this command", REDIS_REFUSAL_DENIED},
+    {"DENIED", NULL, REDIS_REFUSAL_DENIED}, /* protected mode */
+    {"MOVED", NULL, REDIS_REFUSAL_CLUSTER},
+    {"ASK", NULL, REDIS_REFUSAL_CLUSTER},
+    {"CROSSSLOT", NULL, REDIS_REFUSAL_CLUSTER},
 };
 
 enum redis_refusal
 redis_refusal_of(const char *text)
 {
-	static const char full[] = "ERR max number of clients";
 	size_t length = strcspn(text, " ");
 
-	if (strncmp(text, full, strlen(full)) == 0)
-		return REDIS_REFUSAL_PASSING;
 	for (size_t i = 0; i < N_ELEMENTS(refusals); i++)
 		if (strlen(refusals[i].word) == length &&
-		    memcmp(refusals[i].word, text, length) == 0)
+		    memcmp(refusals[i].word, text, length) == 0 &&
+		    (refusals[i].part == NULL ||
+			strstr(text, refusals[i].part) != NULL))
 			return refusals[i].refusal;
 	return REDIS_REFUSAL_OTHER;
 }
@@ -161,6 +182,8 @@ hint_of(enum redis_refusal refusal)
 		       "permissions (ACL).";
 	case REDIS_REFUSAL_CLUSTER:
 		return "Redis Cluster is not supported by this version.";
+	case REDIS_REFUSAL_KEY:
+	case REDIS_REFUSAL_SCRIPT:
 	case REDIS_REFUSAL_OTHER:
 		break;
 	}

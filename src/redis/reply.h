@@ -39,19 +39,21 @@ bool redis_reply_equals(const struct redis_reply *reply, const char *text);
 struct redisReply;
 struct redis_reply redis_reply_from(const struct redisReply *raw);
 
-/* Why a server said no, which decides what to do. */
+/* Why a server said no, which decides what to do (docs/operations.md). */
 enum redis_refusal {
+	REDIS_REFUSAL_KEY, /* WRONGTYPE, ...: for this key, and for good */
+	REDIS_REFUSAL_SCRIPT, /* NOSCRIPT: send its text */
 	REDIS_REFUSAL_ROLE, /* no master: drop the connection, look again */
 	REDIS_REFUSAL_PASSING, /* LOADING, BUSY, ...: do again later */
 	REDIS_REFUSAL_SICK, /* MISCONF, OOM, ...: somebody must mend it */
 	REDIS_REFUSAL_DENIED, /* NOAUTH, NOPERM, ...: the operator's */
 	REDIS_REFUSAL_CLUSTER, /* MOVED, ...: clusters are not supported */
-	REDIS_REFUSAL_OTHER,
+	REDIS_REFUSAL_OTHER, /* do again later */
 };
 
 const char *redis_refusal_name(enum redis_refusal refusal);
 
-/* Judges an error reply by its first word. */
+/* Judges an error reply by its text. */
 enum redis_refusal redis_refusal_of(const char *text);
 
 /* Fills *err with what an unfit reply (an error, or one of a wrong kind) says

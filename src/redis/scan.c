@@ -13,7 +13,10 @@
 struct scan {
 	struct arena *arena; /* holds this too */
 	struct redis_connection *conn;
+	char cursor[REDIS_CURSOR_TEXT];
 	char next_cursor[REDIS_CURSOR_TEXT];
+	enum pgripple_operation_kind each;
+	int64_t tag_members;
 	struct pgripple_operation *operations;
 	size_t n_found;
 	redis_scan_cb callback;
@@ -28,20 +31,36 @@ is_cursor(const char *text, size_t length)
 }
 
 static void
-finish(struct scan *scan, enum redis_apply_outcome outcome, uint64_t n_removed,
-    const struct pgripple_error *err)
+finish(struct scan *scan, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *applied, const struct pgripple_error *err)
 {
+	struct redis_scan_result result = {
+	    .next_cursor = scan->next_cursor,
+	    .n_found = scan->n_found,
+	};
+
+	if (applied != NULL) {
+		result.n_removed = applied->n_removed;
+		result.n_refused = applied->n_rejections;
+		if (applied->n_rejections > 0)
+			result.reason = applied->rejections[0].reason;
+		if (applied->n_leftovers > 0)
+			result.next_cursor = scan->cursor;
+		result.is_last = applied->n_leftovers == 0;
+	} else {
+		result.is_last = true;
+	}
+	result.is_last &= strcmp(scan->next_cursor, "0") == 0;
 	scan->callback(scan->context, outcome,
-	    outcome == REDIS_APPLY_DONE ? scan->next_cursor : NULL,
-	    scan->n_found, n_removed, err);
+	    outcome == REDIS_APPLY_DONE ? &result : NULL, err);
 	arena_free(scan->arena);
 }
 
 static void
-on_applied(void *context, enum redis_apply_outcome outcome, uint64_t n_removed,
-    const struct pgripple_error *err)
+on_applied(void *context, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *result, const struct pgripple_error *err)
 {
-	finish(context, outcome, n_removed, err);
+	finish(context, outcome, result, err);
 }
 
 static int
@@ -62,7 +81,10 @@ copy_keys(struct scan *scan, const struct redis_reply *keys,
 		if (copy == NULL)
 			return pgripple_error_nomem(err);
 		scan->operations[i] = (struct pgripple_operation){
-		    PGRIPPLE_OPERATION_UNLINK, copy, key.length};
+		    .kind = scan->each,
+		    .key = copy,
+		    .key_length = key.length,
+		};
 	}
 	scan->n_found = n;
 	return 0;
@@ -93,17 +115,18 @@ split_page(struct scan *scan, const struct redis_reply *page,
 }
 
 static int
-unlink_keys(struct scan *scan, const struct redis_reply *keys,
+apply_to_keys(struct scan *scan, const struct redis_reply *keys,
     struct pgripple_error *err)
 {
 	char nonce[40];
+	struct redis_apply_options options = {nonce, scan->tag_members};
 
 	if (copy_keys(scan, keys, err) < 0)
 		return -1;
 	(void)snprintf(
 	    nonce, sizeof(nonce), "scan-%lld", (long long)clock_monotonic_us());
-	return redis_apply(scan->conn, scan->operations, scan->n_found, nonce,
-	    on_applied, scan, err);
+	return redis_apply(scan->conn, scan->operations, scan->n_found,
+	    &options, on_applied, scan, err);
 }
 
 static void
@@ -116,49 +139,51 @@ on_page(void *context, const struct redis_reply *page)
 
 	if (!redis_apply_expect(scan->conn, page, REDIS_REPLY_KIND_ARRAY,
 		"SCAN", &outcome, &err)) {
-		finish(scan, outcome, 0, &err);
+		finish(scan, outcome, NULL, &err);
 		return;
 	}
 	if (!split_page(scan, page, &keys)) {
 		(void)redis_reply_refuse(
 		    page, redis_connection_describe(scan->conn), "SCAN", &err);
 		redis_connection_drop(scan->conn, &err);
-		finish(scan, REDIS_APPLY_LOST, 0, &err);
+		finish(scan, REDIS_APPLY_LOST, NULL, &err);
 		return;
 	}
 	if (keys.n_items == 0)
-		finish(scan, REDIS_APPLY_DONE, 0, NULL);
-	else if (unlink_keys(scan, &keys, &err) < 0)
-		finish(scan, REDIS_APPLY_REFUSED, 0, &err);
+		finish(scan, REDIS_APPLY_DONE, NULL, NULL);
+	else if (apply_to_keys(scan, &keys, &err) < 0)
+		finish(scan, REDIS_APPLY_REFUSED, NULL, &err);
 }
 
 static int
-send_scan(struct scan *scan, const char *cursor, const char *pattern,
-    size_t pattern_length, int64_t count, struct pgripple_error *err)
+send_scan(struct scan *scan, const struct redis_scan *wanted,
+    struct pgripple_error *err)
 {
+	const struct pgripple_operation *operation = wanted->operation;
 	char number[24];
-	const char *argv[] = {
-	    "SCAN", cursor, "MATCH", pattern, "COUNT", number};
+	const char *argv[] = {"SCAN", scan->cursor, "MATCH", operation->key,
+	    "COUNT", number, "TYPE", "set"};
 	size_t lengths[N_ELEMENTS(argv)];
+	int argc = operation->each == PGRIPPLE_OPERATION_DRAIN ? 8 : 6;
 
-	(void)snprintf(number, sizeof(number), "%lld", (long long)count);
+	(void)snprintf(
+	    number, sizeof(number), "%lld", (long long)wanted->count);
 	for (size_t i = 0; i < N_ELEMENTS(argv); i++)
-		lengths[i] = i == 3 ? pattern_length : strlen(argv[i]);
+		lengths[i] = i == 3 ? operation->key_length : strlen(argv[i]);
 	return redis_command(
-	    scan->conn, N_ELEMENTS(argv), argv, lengths, on_page, scan, err);
+	    scan->conn, argc, argv, lengths, on_page, scan, err);
 }
 
 int
-redis_scan_step(struct redis_connection *conn, const char *cursor,
-    const char *pattern, size_t pattern_length, int64_t count,
+redis_scan_step(struct redis_connection *conn, const struct redis_scan *wanted,
     redis_scan_cb callback, void *context, struct pgripple_error *err)
 {
 	struct arena *arena;
 	struct scan *scan;
 
-	if (!is_cursor(cursor, strlen(cursor)))
-		return pgripple_error_set(
-		    err, PGRIPPLE_ERROR_BUG, "\"%s\" is no cursor", cursor);
+	if (!is_cursor(wanted->cursor, strlen(wanted->cursor)))
+		return pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
+		    "\"%s\" is no cursor", wanted->cursor);
 	arena = arena_new();
 	scan = arena != NULL ? arena_alloc(arena, sizeof(*scan)) : NULL;
 	if (scan == NULL) {
@@ -167,9 +192,12 @@ redis_scan_step(struct redis_connection *conn, const char *cursor,
 	}
 	scan->arena = arena;
 	scan->conn = conn;
+	scan->each = wanted->operation->each;
+	scan->tag_members = wanted->tag_members;
 	scan->callback = callback;
 	scan->context = context;
-	if (send_scan(scan, cursor, pattern, pattern_length, count, err) < 0) {
+	memcpy(scan->cursor, wanted->cursor, strlen(wanted->cursor) + 1);
+	if (send_scan(scan, wanted, err) < 0) {
 		arena_free(arena);
 		return -1;
 	}

@@ -169,7 +169,7 @@ print_plan(struct pgripple_walk *walk)
 		    &plan.operations[i];
 		bool scan = operation->kind == PGRIPPLE_OPERATION_SCAN;
 
-		cr_assert_eq(scan, i >= plan.n_unlink);
+		cr_assert_eq(scan, i >= plan.n_now);
 		cr_assert_eq(operation->key_length, strlen(operation->key));
 		words[i] = arena_printf(
 		    arena, "%s%s", scan ? "~" : "", operation->key);

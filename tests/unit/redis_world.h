@@ -23,6 +23,8 @@
 #define COMMAND_TIMEOUT_MS 400
 #define PATIENCE_US (INT64_C(20) * 1000 * 1000)
 #define MAX_ARGS 40
+#define MAX_NOTED 4
+#define TAG_MEMBERS 100
 
 struct world {
 	char dir[32];
@@ -236,18 +238,32 @@ struct applied {
 	int n_calls;
 	enum redis_apply_outcome outcome;
 	uint64_t n_removed;
+	size_t n_rejections;
+	size_t rejected[MAX_NOTED];
+	char reasons[MAX_NOTED][512];
+	size_t n_leftovers;
+	struct redis_leftover leftovers[MAX_NOTED];
 	struct pgripple_error err;
 };
 
 static inline void
 world_on_applied(void *context, enum redis_apply_outcome outcome,
-    uint64_t n_removed, const struct pgripple_error *err)
+    const struct redis_apply_result *result, const struct pgripple_error *err)
 {
 	struct applied *applied = context;
 
 	applied->n_calls++;
 	applied->outcome = outcome;
-	applied->n_removed = n_removed;
+	applied->n_removed = result->n_removed;
+	applied->n_rejections = result->n_rejections;
+	for (size_t i = 0; i < result->n_rejections && i < MAX_NOTED; i++) {
+		applied->rejected[i] = result->rejections[i].operation;
+		(void)snprintf(applied->reasons[i], sizeof(applied->reasons[i]),
+		    "%s", result->rejections[i].reason);
+	}
+	applied->n_leftovers = result->n_leftovers;
+	for (size_t i = 0; i < result->n_leftovers && i < MAX_NOTED; i++)
+		applied->leftovers[i] = result->leftovers[i];
 	if (err != NULL)
 		applied->err = *err;
 }
@@ -256,20 +272,31 @@ static inline void
 world_apply(struct world *world, const struct pgripple_operation *operations,
     size_t n, struct applied *ret_applied)
 {
+	struct redis_apply_options options = {"nonce-1", TAG_MEMBERS};
 	struct pgripple_error err;
 
 	*ret_applied = (struct applied){0};
-	cr_assert_eq(redis_apply(world->conn, operations, n, "nonce-1",
+	cr_assert_eq(redis_apply(world->conn, operations, n, &options,
 			 world_on_applied, ret_applied, &err),
 	    0);
 	cr_assert_eq(ret_applied->n_calls, 0, "called back from inside");
 }
 
 static inline struct pgripple_operation
-world_unlink(const char *key)
+world_operation(enum pgripple_operation_kind kind, const char *key)
 {
 	return (struct pgripple_operation){
-	    PGRIPPLE_OPERATION_UNLINK, key, strlen(key)};
+	    .kind = kind,
+	    .each = PGRIPPLE_OPERATION_UNLINK,
+	    .key = key,
+	    .key_length = strlen(key),
+	};
+}
+
+static inline struct pgripple_operation
+world_unlink(const char *key)
+{
+	return world_operation(PGRIPPLE_OPERATION_UNLINK, key);
 }
 
 #endif

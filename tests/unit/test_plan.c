@@ -144,7 +144,7 @@ Test(plan, keeps_keys_with_zero_bytes_apart)
 	    "{\"id\":\"a\"},{\"id\":\"a\\u0000b\"},{\"id\":\"a\\u0000c\"}]}");
 	walk_through(walk, &db);
 	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
-	cr_assert_eq(plan.n_unlink, 3);
+	cr_assert_eq(plan.n_now, 3);
 	cr_assert_eq(plan.operations[0].key_length, 6);
 	cr_assert_eq(plan.operations[1].key_length, 8);
 	cr_assert_eq(memcmp(plan.operations[2].key, "team:a\0c", 9), 0);
@@ -194,4 +194,161 @@ Test(plan, explains_which_rule_makes_which_operation)
 	expect_explained(touch->next, "");
 	expect_explained(
 	    touch->next->next, "-1:scan:league:* -1:scan:l:[0-9]* ");
+}
+
+/* Every kind of rule. */
+
+static const char kinds_yaml[] =
+    "models:\n"
+    "  row:\n"
+    "    table: row\n"
+    "    invalidate:\n"
+    "      - { hash: \"h:{a}\", field: \"f:{b}\" }\n"
+    "      - { version: \"v:{a}\" }\n"
+    "      - { version: \"v\" }\n"
+    "      - { fence: \"k:{a}\", hold: 2s }\n"
+    "      - { tag: \"t:{a}\" }\n"
+    "      - { pattern: \"p:{a}:*\" }\n"
+    "      - { publish: \"rows\", message: \"{a}/{b}\" }\n"
+    "      - { stream: \"log\", fields: [b], maxlen: 9 }\n"
+    "      - { stream: \"all\", fields: { key: \"k:{a}\" } }\n"
+    "  over:\n"
+    "    table: over\n"
+    "    invalidate:\n"
+    "      - \"{a}\"\n"
+    "      - { fence: \"x:{a}\" }\n"
+    "      - { tag: \"y:{a}\" }\n"
+    "      - { pattern: \"z:{a}*\" }\n"
+    "    whole_model: [\"over:*\"]\n";
+
+static void
+set_up_kinds(void)
+{
+	graph = build_graph(kinds_yaml);
+	walk = pgripple_walk_new(graph, &no_limits);
+	cr_assert_not_null(walk);
+}
+
+TestSuite(plan_kinds, .init = set_up_kinds, .fini = tear_down);
+
+/* The plan in its order: "kind key value... number", or "scan kind pattern". */
+static void
+expect_operations(const char *wanted)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	struct pgripple_plan plan;
+	struct pgripple_error err;
+
+	walk_through(walk, &db);
+	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
+	for (size_t i = 0; i < plan.n_operations; i++) {
+		const struct pgripple_operation *o = &plan.operations[i];
+
+		cr_expect_eq(i < plan.n_now, o->kind < PGRIPPLE_OPERATION_SCAN);
+		buf_add_string(&text, pgripple_operation_kind_name(o->kind));
+		if (o->kind == PGRIPPLE_OPERATION_SCAN)
+			buf_printf(&text, " %s",
+			    pgripple_operation_kind_name(o->each));
+		buf_printf(&text, " %s", o->key);
+		for (size_t j = 0; j < o->n_values; j++)
+			buf_printf(&text, " %s", o->values[j].bytes);
+		if (o->kind == PGRIPPLE_OPERATION_FENCE ||
+		    o->kind == PGRIPPLE_OPERATION_STREAM)
+			buf_printf(&text, " %d", (int)o->number);
+		buf_add_char(&text, '\n');
+	}
+	cr_assert_str_eq(
+	    buf_string(&text), wanted, "got\n%s", buf_string(&text));
+}
+
+Test(plan_kinds, make_what_they_say_of_a_row)
+{
+	change("{\"table\":\"row\",\"op\":\"insert\","
+	       "\"new\":[{\"a\":\"1*\",\"b\":\"x y\"}]}");
+	expect_operations("fence fence:k:1* 2000\n"
+			  "unlink k:1*\n"
+			  "hdel h:1* f:x y\n"
+			  "version v:1*\n"
+			  "version v\n"
+			  "tag t:1*\n"
+			  "publish rows 1*/x y\n"
+			  "stream log model row b x y 9\n"
+			  "stream all model row key k:1* 0\n"
+			  "scan unlink p:1\\*:*\n");
+}
+
+Test(plan_kinds, make_nothing_of_a_null_but_shorter_entries)
+{
+	change("{\"table\":\"row\",\"op\":\"insert\","
+	       "\"new\":[{\"a\":null,\"b\":null}]}");
+	expect_operations("version v\n"
+			  "stream log model row 9\n"
+			  "stream all model row 0\n");
+}
+
+Test(plan_kinds, widen_where_a_value_is_not_known)
+{
+	change("{\"table\":\"row\",\"op\":\"insert\","
+	       "\"new\":[{\"a\":\"1\",\"b\":{}},{\"a\":{},\"b\":\"2\"}]}");
+	expect_operations("fence fence:k:1 2000\n"
+			  "fence fence:k:* 2000\n"
+			  "unlink h:1\n"
+			  "unlink k:1\n"
+			  "version v:1\n"
+			  "version v\n"
+			  "tag t:1\n"
+			  "publish rows 1/*\n"
+			  "publish rows */2\n"
+			  "stream log model row b * 9\n"
+			  "stream all model row key k:1 0\n"
+			  "stream log model row b 2 9\n"
+			  "stream all model row key k:* 0\n"
+			  "scan unlink p:1:*\n"
+			  "scan unlink h:*\n"
+			  "scan version v:*\n"
+			  "scan unlink k:*\n"
+			  "scan drain t:*\n"
+			  "scan unlink p:*:*\n");
+}
+
+Test(plan_kinds, say_it_of_the_whole_model)
+{
+	change("{\"table\":\"row\",\"op\":\"truncate\"}");
+	expect_operations("fence fence:k:* 2000\n"
+			  "version v\n"
+			  "publish rows */*\n"
+			  "stream log model row whole true b * 9\n"
+			  "stream all model row whole true key k:* 0\n"
+			  "scan unlink h:*\n"
+			  "scan version v:*\n"
+			  "scan unlink k:*\n"
+			  "scan drain t:*\n"
+			  "scan unlink p:*:*\n");
+}
+
+Test(plan_kinds, keep_fences_and_tags_under_whole_model)
+{
+	change("{\"table\":\"over\",\"op\":\"truncate\"}");
+	expect_operations("fence fence:x:* 10000\n"
+			  "scan unlink over:*\n"
+			  "scan drain y:*\n");
+}
+
+Test(plan_kinds, merge_what_is_the_same)
+{
+	change("{\"table\":\"row\",\"op\":\"update\","
+	       "\"old\":[{\"a\":1,\"b\":2}],\"new\":[{\"a\":1,\"b\":3}]}");
+	expect_operations("fence fence:k:1 2000\n"
+			  "unlink k:1\n"
+			  "hdel h:1 f:2\n"
+			  "hdel h:1 f:3\n"
+			  "version v:1\n"
+			  "version v\n"
+			  "tag t:1\n"
+			  "publish rows 1/2\n"
+			  "publish rows 1/3\n"
+			  "stream log model row b 2 9\n"
+			  "stream all model row key k:1 0\n"
+			  "stream log model row b 3 9\n"
+			  "scan unlink p:1:*\n");
 }

@@ -341,6 +341,7 @@ Test(postgres_task, is_taken_until_it_is_done)
 {
 	struct world world;
 	struct next next;
+	struct task_end end = {0};
 	int n_finished = 0;
 
 	world_open_installed(&world);
@@ -354,11 +355,22 @@ Test(postgres_task, is_taken_until_it_is_done)
 	next = take(&world);
 	cr_expect_str_eq(next.operation, "{\"do\":0}");
 	cr_expect_eq(count(&world, "task WHERE started IS NOT NULL"), 1);
+	end.id = next.id;
 	CHECK(task_done(
-	    world.session, SCHEMA, next.id, on_finished, &n_finished, err));
+	    world.session, SCHEMA, &end, on_finished, &n_finished, err));
 	world_until(&world, n_finished == 1);
-	cr_expect_str_eq(take(&world).operation, "{\"do\":1}");
+	next = take(&world);
+	cr_expect_str_eq(next.operation, "{\"do\":1}");
 	cr_expect_eq(count(&world, "task"), 2);
+	end = (struct task_end){next.id, "because", 10};
+	CHECK(task_done(
+	    world.session, SCHEMA, &end, on_finished, &n_finished, err));
+	world_until(&world, n_finished == 2);
+	cr_expect_eq(count(&world, "task"), 1);
+	cr_expect_eq(count(&world, "rejected WHERE reason = 'because' AND "
+				   "change->>'op' = 'task' AND "
+				   "change->'operation'->>'do' = '1'"),
+	    1);
 	world_close(&world);
 }
 

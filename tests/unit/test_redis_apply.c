@@ -23,7 +23,10 @@ fill(struct world *world, const char *prefix, size_t n, size_t padding)
 		    key, padding + 64, "%s%zu%*s", prefix, i, (int)padding, "");
 
 		operations[i] = (struct pgripple_operation){
-		    PGRIPPLE_OPERATION_UNLINK, key, (size_t)length};
+		    .kind = PGRIPPLE_OPERATION_UNLINK,
+		    .key = key,
+		    .key_length = (size_t)length,
+		};
 		(void)redisAppendCommand(
 		    context, "SET %b v", key, operations[i].key_length);
 	}
@@ -114,20 +117,22 @@ Test(redis_apply, proves_even_nothing)
 
 Test(redis_apply, is_not_accepted_while_down_or_for_scans)
 {
-	struct pgripple_operation scan = {PGRIPPLE_OPERATION_SCAN, "a*", 2};
+	struct redis_apply_options options = {"n", TAG_MEMBERS};
+	struct pgripple_operation scan =
+	    world_operation(PGRIPPLE_OPERATION_SCAN, "a*");
 	struct world world;
 	struct applied applied = {0};
 	struct pgripple_error err;
 
 	world_open(&world, NULL);
-	cr_expect_eq(redis_apply(world.conn, &scan, 1, "n", world_on_applied,
-			 &applied, &err),
+	cr_expect_eq(redis_apply(world.conn, &scan, 1, &options,
+			 world_on_applied, &applied, &err),
 	    -1);
 	cr_expect_eq(err.kind, PGRIPPLE_ERROR_BUG);
 	world_kill(&world);
 	world_until(&world, world.n_down == 1);
-	cr_expect_eq(redis_apply(world.conn, NULL, 0, "n", world_on_applied,
-			 &applied, &err),
+	cr_expect_eq(redis_apply(world.conn, NULL, 0, &options,
+			 world_on_applied, &applied, &err),
 	    -1);
 	cr_expect_eq(err.kind, PGRIPPLE_ERROR_PEER);
 	world_close(&world);
@@ -264,36 +269,52 @@ struct scanned {
 	char cursor[REDIS_CURSOR_TEXT];
 	uint64_t n_found;
 	uint64_t n_removed;
+	bool is_last;
+	size_t n_refused;
 	struct pgripple_error err;
 };
 
 static void
-on_scanned(void *context, enum redis_apply_outcome outcome, const char *cursor,
-    uint64_t n_found, uint64_t n_removed, const struct pgripple_error *err)
+on_scanned(void *context, enum redis_apply_outcome outcome,
+    const struct redis_scan_result *result, const struct pgripple_error *err)
 {
 	struct scanned *scanned = context;
 
 	scanned->n_calls++;
 	scanned->outcome = outcome;
-	if (cursor != NULL)
-		strcpy(scanned->cursor, cursor);
-	scanned->n_found += n_found;
-	scanned->n_removed += n_removed;
+	if (result != NULL) {
+		strcpy(scanned->cursor, result->next_cursor);
+		scanned->n_found += result->n_found;
+		scanned->n_removed += result->n_removed;
+		scanned->is_last = result->is_last;
+		scanned->n_refused += result->n_refused;
+	}
 	if (err != NULL)
 		scanned->err = *err;
 }
 
 static void
-scan_step(struct world *world, struct scanned *scanned)
+scan_step_each(struct world *world, struct scanned *scanned,
+    enum pgripple_operation_kind each)
 {
+	struct pgripple_operation operation =
+	    world_operation(PGRIPPLE_OPERATION_SCAN, "team:*");
+	struct redis_scan scan = {
+	    scanned->cursor, &operation, 500, TAG_MEMBERS};
 	struct pgripple_error err;
 	int n_calls = scanned->n_calls;
 
-	cr_assert_eq(redis_scan_step(world->conn, scanned->cursor, "team:*", 6,
-			 500, on_scanned, scanned, &err),
-	    0);
+	operation.each = each;
+	cr_assert_eq(
+	    redis_scan_step(world->conn, &scan, on_scanned, scanned, &err), 0);
 	cr_assert_eq(scanned->n_calls, n_calls, "called back from inside");
 	world_until(world, scanned->n_calls == n_calls + 1);
+}
+
+static void
+scan_step(struct world *world, struct scanned *scanned)
+{
+	scan_step_each(world, scanned, PGRIPPLE_OPERATION_UNLINK);
 }
 
 Test(redis_apply, scans_five_thousand_keys_away)
@@ -319,6 +340,9 @@ Test(redis_apply, scans_are_refused_and_lost_like_plans)
 {
 	struct world world;
 	struct scanned scanned = {.cursor = "0"};
+	struct pgripple_operation operation =
+	    world_operation(PGRIPPLE_OPERATION_SCAN, "*");
+	struct redis_scan bad = {"1x", &operation, 10, TAG_MEMBERS};
 	struct pgripple_error err;
 
 	world_open(&world, NULL);
@@ -333,10 +357,345 @@ Test(redis_apply, scans_are_refused_and_lost_like_plans)
 	(void)kill(world.server, SIGSTOP);
 	scan_step(&world, &scanned);
 	cr_expect_eq(scanned.outcome, REDIS_APPLY_LOST);
-	cr_expect_eq(redis_scan_step(world.conn, "1x", "*", 1, 10, on_scanned,
-			 &scanned, &err),
-	    -1);
+	cr_expect_eq(
+	    redis_scan_step(world.conn, &bad, on_scanned, &scanned, &err), -1);
 	cr_expect_eq(err.kind, PGRIPPLE_ERROR_BUG);
 	(void)kill(world.server, SIGCONT);
+	world_close(&world);
+}
+
+/* Every kind of operation. */
+
+static void
+apply_done(struct world *world, const struct pgripple_operation *operations,
+    size_t n, struct applied *applied)
+{
+	world_apply(world, operations, n, applied);
+	world_until(world, applied->n_calls > 0);
+	cr_assert_eq(
+	    applied->outcome, REDIS_APPLY_DONE, "%s", applied->err.text);
+}
+
+static void
+expect_text(struct world *world, const char *key, const char *text)
+{
+	redisReply *reply = world_ask(world, "GET %s", key);
+
+	if (text == NULL)
+		cr_expect_eq(reply->type, REDIS_REPLY_NIL, "%s", key);
+	else
+		cr_expect_str_eq(reply->str, text);
+	freeReplyObject(reply);
+}
+
+Test(redis_apply, deletes_fields_of_each_hash_together)
+{
+	static const struct pgripple_bytes fields[] = {
+	    {"a b", 3}, {"c", 1}, {"x", 1}};
+	struct pgripple_operation operations[3];
+	struct world world;
+	struct applied applied;
+
+	for (size_t i = 0; i < 3; i++) {
+		operations[i] =
+		    world_operation(PGRIPPLE_OPERATION_HDEL, i < 2 ? "h" : "i");
+		operations[i].values = &fields[i];
+		operations[i].n_values = 1;
+	}
+	world_open(&world, NULL);
+	world_do(&world, "HSET h %s 1 c 1 d 1", "a b");
+	world_do(&world, "HSET i x 1 y 1");
+	apply_done(&world, operations, 3, &applied);
+	cr_expect_eq(applied.n_removed, 3);
+	cr_expect_eq(world_number(&world, "HLEN h"), 1);
+	cr_expect_eq(world_number(&world, "HEXISTS h d"), 1);
+	cr_expect_eq(world_number(&world, "HEXISTS i y"), 1);
+	world_close(&world);
+}
+
+Test(redis_apply, raises_counters_and_begins_new_ones_at_the_time)
+{
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "v:1"),
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "v:2")};
+	struct world world;
+	struct applied applied;
+	long long first, second;
+
+	world_open(&world, NULL);
+	world_do(&world, "SET v:1 41");
+	apply_done(&world, operations, 2, &applied);
+	expect_text(&world, "v:1", "42");
+	first = world_number(&world, "INCRBY v:2 0");
+	cr_expect_gt(first, clock_wall_us() - 60 * 1000 * 1000);
+	cr_expect_lt(first, clock_wall_us() + 60 * 1000 * 1000);
+	/* Raised by EVALSHA this time; then lost. */
+	apply_done(&world, operations, 2, &applied);
+	cr_expect_eq(world_number(&world, "INCRBY v:2 0"), first + 1);
+	world_do(&world, "DEL v:2");
+	apply_done(&world, operations, 2, &applied);
+	second = world_number(&world, "INCRBY v:2 0");
+	cr_expect_gt(second, first + 1);
+	world_close(&world);
+}
+
+Test(redis_apply, removes_a_counter_that_a_full_server_does_not_raise)
+{
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "v:1"),
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "v:2")};
+	struct world world;
+	struct applied applied;
+
+	world_open(&world, NULL);
+	world_do(&world, "SET v:1 41");
+	world_do(&world, "CONFIG SET maxmemory 1");
+	for (size_t i = 0; i < 2; i++) {
+		apply_done(&world, &operations[i], 1, &applied);
+		cr_expect_eq(applied.n_rejections, 0);
+	}
+	cr_expect_eq(world_number(&world, "EXISTS v:1 v:2"), 0);
+	world_close(&world);
+}
+
+Test(redis_apply, sends_scripts_again_that_the_server_has_forgotten)
+{
+	struct pgripple_operation operations[300];
+	char keys[300][16];
+	struct world world;
+	struct applied applied;
+
+	for (size_t i = 0; i < 300; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "v:%zu", i);
+		operations[i] =
+		    world_operation(PGRIPPLE_OPERATION_VERSION, keys[i]);
+	}
+	world_open(&world, NULL);
+	apply_done(&world, operations, 300, &applied);
+	world_do(&world, "SCRIPT FLUSH");
+	apply_done(&world, operations, 300, &applied);
+	cr_expect_eq(world_number(&world, "DBSIZE"), 300);
+	world_close(&world);
+}
+
+Test(redis_apply, sets_a_fence_and_then_unlinks_its_key)
+{
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_FENCE, "fence:k"),
+	    world_unlink("k")};
+	struct world world;
+	struct applied applied;
+
+	operations[0].number = 60000;
+	world_open(&world, NULL);
+	world_do(&world, "SET k v");
+	apply_done(&world, operations, 2, &applied);
+	cr_expect_eq(applied.n_removed, 1);
+	expect_text(&world, "k", NULL);
+	expect_text(&world, "fence:k", "nonce-1");
+	cr_expect_gt(world_number(&world, "PTTL fence:k"), 50000);
+	/* Full: no fence, but the key goes. */
+	world_do(&world, "DEL fence:k");
+	world_do(&world, "SET k v");
+	world_do(&world, "CONFIG SET maxmemory 1");
+	apply_done(&world, operations, 2, &applied);
+	cr_expect_eq(applied.n_rejections, 0);
+	cr_expect_eq(world_number(&world, "EXISTS k fence:k"), 0);
+	world_close(&world);
+}
+
+Test(redis_apply, adds_to_streams_and_publishes)
+{
+	static const struct pgripple_bytes message = {"7\n8", 3};
+	static const struct pgripple_bytes entry[] = {
+	    {"model", 5}, {"team", 4}, {"id", 2}, {"", 0}};
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_PUBLISH, "c"),
+	    world_operation(PGRIPPLE_OPERATION_STREAM, "s")};
+	struct world world;
+	struct applied applied;
+	redisReply *reply;
+
+	operations[0].values = &message;
+	operations[0].n_values = 1;
+	operations[1].values = entry;
+	operations[1].n_values = 4;
+	operations[1].number = 10;
+	world_open(&world, NULL);
+	for (int i = 0; i < 300; i++)
+		apply_done(&world, operations, 2, &applied);
+	reply = world_ask(&world, "XREVRANGE s + - COUNT 1");
+	cr_expect_eq(reply->element[0]->element[1]->elements, 4);
+	cr_expect_str_eq(
+	    reply->element[0]->element[1]->element[1]->str, "team");
+	freeReplyObject(reply);
+	cr_expect_lt(world_number(&world, "XLEN s"), 200);
+	world_close(&world);
+}
+
+/* A tag "t" of n members "m:0" and so on, all of which exist. */
+static void
+make_tag(struct world *world, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		world_do(world, "SADD t m:%d", (int)i);
+		world_do(world, "SET m:%d x", (int)i);
+	}
+}
+
+Test(redis_apply, unlinks_a_tag_and_its_members)
+{
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_TAG, "t"),
+	    world_operation(PGRIPPLE_OPERATION_TAG, "absent")};
+	struct world world;
+	struct applied applied;
+
+	world_open(&world, NULL);
+	make_tag(&world, TAG_MEMBERS);
+	world_do(&world, "SET other x");
+	apply_done(&world, operations, 2, &applied);
+	cr_expect_eq(applied.n_removed, TAG_MEMBERS + 1);
+	cr_expect_eq(applied.n_leftovers, 0);
+	cr_expect_eq(world_number(&world, "DBSIZE"), 1);
+	world_close(&world);
+}
+
+Test(redis_apply, puts_a_large_tag_aside_to_be_drained)
+{
+	struct pgripple_operation tag =
+	    world_operation(PGRIPPLE_OPERATION_TAG, "t");
+	struct pgripple_operation drain =
+	    world_operation(PGRIPPLE_OPERATION_DRAIN, "pgripple:drain:t");
+	struct world world;
+	struct applied applied;
+
+	world_open(&world, NULL);
+	make_tag(&world, TAG_MEMBERS + 1);
+	apply_done(&world, &tag, 1, &applied);
+	cr_expect_eq(applied.n_leftovers, 1);
+	cr_expect(applied.leftovers[0].is_aside);
+	cr_expect_not(applied.leftovers[0].is_itself);
+	cr_expect_eq(world_number(&world, "EXISTS t"), 0);
+	/* As after a crash: it is told of again. */
+	apply_done(&world, &tag, 1, &applied);
+	cr_expect_eq(applied.n_leftovers, 1);
+	cr_expect(applied.leftovers[0].is_aside);
+	/* The place is taken: the new one is left where it is. */
+	make_tag(&world, TAG_MEMBERS + 5);
+	apply_done(&world, &tag, 1, &applied);
+	cr_expect_eq(applied.n_leftovers, 1);
+	cr_expect(applied.leftovers[0].is_aside);
+	cr_expect(applied.leftovers[0].is_itself);
+	cr_expect_eq(world_number(&world, "SCARD t"), TAG_MEMBERS + 5);
+	apply_done(&world, &drain, 1, &applied);
+	cr_expect_eq(applied.n_removed, TAG_MEMBERS);
+	cr_expect_eq(applied.n_leftovers, 1);
+	apply_done(&world, &drain, 1, &applied);
+	cr_expect_eq(applied.n_removed, 1);
+	cr_expect_eq(applied.n_leftovers, 0);
+	cr_expect_eq(world_number(&world, "EXISTS pgripple:drain:t"), 0);
+	world_close(&world);
+}
+
+Test(redis_apply, scans_for_tags_and_drains_each)
+{
+	struct scanned scanned = {.cursor = "0"};
+	struct world world;
+	int n = 0;
+
+	world_open(&world, NULL);
+	make_tag(&world, 2 * TAG_MEMBERS + 1);
+	world_do(&world, "RENAME t team:large");
+	world_do(&world, "SADD team:small m:x");
+	world_do(&world, "MSET m:x x team:text x");
+	while (!scanned.is_last && n++ < 20)
+		scan_step_each(&world, &scanned, PGRIPPLE_OPERATION_DRAIN);
+	cr_expect(scanned.is_last);
+	cr_expect_eq(scanned.n_removed, 2 * TAG_MEMBERS + 2);
+	cr_expect_eq(world_number(&world, "DBSIZE"), 1);
+	world_close(&world);
+}
+
+/* Refusals for good. */
+
+Test(redis_apply, rejects_keys_that_it_must_not_touch_and_does_the_rest)
+{
+	struct pgripple_operation operations[250];
+	char keys[250][16];
+	struct world world;
+	struct applied applied;
+
+	world_open(&world, NULL);
+	for (size_t i = 0; i < 250; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "%s:%zu",
+		    i == 7 || i == 201 ? "no" : "ok", i);
+		operations[i] = world_unlink(keys[i]);
+		world_do(&world, "SET %s x", keys[i]);
+	}
+	world_do(&world, "ACL SETUSER default resetkeys ~ok:*");
+	apply_done(&world, operations, 250, &applied);
+	cr_expect_eq(applied.n_removed, 248);
+	cr_expect_eq(applied.n_rejections, 2);
+	cr_expect_eq(applied.rejected[0], 7);
+	cr_expect_eq(applied.rejected[1], 201);
+	cr_expect(strstr(applied.reasons[0], "no:7") != NULL &&
+		      strstr(applied.reasons[0], "NOPERM") != NULL,
+	    "%s", applied.reasons[0]);
+	cr_expect(redis_connection_is_up(world.conn));
+	world_close(&world);
+}
+
+Test(redis_apply, rejects_keys_of_a_wrong_type_and_does_the_rest)
+{
+	static const struct pgripple_bytes values[] = {{"a", 1}, {"b", 1}};
+	struct pgripple_operation operations[] = {
+	    world_operation(PGRIPPLE_OPERATION_HDEL, "text"),
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "list"),
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "text"),
+	    world_operation(PGRIPPLE_OPERATION_VERSION, "fine"),
+	    world_operation(PGRIPPLE_OPERATION_TAG, "text"),
+	    world_operation(PGRIPPLE_OPERATION_STREAM, "text")};
+	struct world world;
+	struct applied applied;
+
+	operations[0].values = operations[5].values = values;
+	operations[0].n_values = 1;
+	operations[5].n_values = 2;
+	world_open(&world, NULL);
+	world_do(&world, "SET text abc");
+	world_do(&world, "RPUSH list x");
+	world_do(&world, "SET fine 1");
+	apply_done(&world, operations, 6, &applied);
+	cr_expect_eq(applied.n_rejections, 5);
+	cr_expect(strstr(applied.reasons[0], "WRONGTYPE") != NULL, "%s",
+	    applied.reasons[0]);
+	cr_expect_geq(world_number(&world, "INCRBY fine 0"), 2);
+	world_close(&world);
+}
+
+Test(redis_apply, rejects_a_tag_for_a_member_and_unlinks_the_others)
+{
+	struct pgripple_operation tag =
+	    world_operation(PGRIPPLE_OPERATION_TAG, "t");
+	struct pgripple_operation drain =
+	    world_operation(PGRIPPLE_OPERATION_DRAIN, "t");
+	struct world world;
+	struct applied applied;
+
+	world_open(&world, NULL);
+	make_tag(&world, 5);
+	world_do(&world, "SADD t no:1");
+	world_do(&world, "SET no:1 x");
+	world_do(&world, "ACL SETUSER default resetkeys ~t ~m:* ~pgripple:*");
+	apply_done(&world, &tag, 1, &applied);
+	cr_expect_eq(applied.n_removed, 5);
+	cr_expect_eq(applied.n_rejections, 1);
+	cr_expect(strstr(applied.reasons[0], "no:1") != NULL, "%s",
+	    applied.reasons[0]);
+	cr_expect_eq(world_number(&world, "EXISTS t"), 1);
+	apply_done(&world, &drain, 1, &applied);
+	cr_expect_eq(applied.n_rejections, 1);
+	cr_expect_eq(applied.n_leftovers, 0);
 	world_close(&world);
 }

@@ -110,8 +110,9 @@ Test(template, tells_literals_from_columns_and_where_they_stand)
 	expect_part(t, 2, false, ":", 9);
 	expect_part(t, 3, true, "slug", 11);
 	expect_part(t, 4, false, "!", 22);
-	cr_assert_eq(t->parts[1].filter, TEMPLATE_FILTER_NONE);
-	cr_assert_eq(t->parts[3].filter, TEMPLATE_FILTER_LOWER);
+	cr_assert_eq(t->parts[1].n_filters, 0);
+	cr_assert_eq(t->parts[3].n_filters, 1);
+	cr_assert_eq(t->parts[3].filters[0].kind, FILTER_LOWER);
 }
 
 Test(template, takes_doubled_braces_as_literal_ones)
@@ -134,7 +135,7 @@ Test(template, takes_quoted_names_with_any_character)
 	expect_part(t, 0, true, "mixedCase", 1);
 	expect_part(t, 1, true, "a|b}{", 14);
 	expect_part(t, 2, true, "say \"hi\"", 23);
-	cr_assert_eq(t->parts[2].filter, TEMPLATE_FILTER_UPPER);
+	cr_assert_eq(t->parts[2].filters[0].kind, FILTER_UPPER);
 }
 
 Test(template, is_constant_without_columns)
@@ -158,7 +159,6 @@ static const struct {
     {"team:{id|lower", 5, "brace without end"},
     {"team:{id{{x}", 5, "brace without end"},
     {"team:{\"id\"x}", 5, "brace without end"},
-    {"team:{id|lower|upper}", 5, "brace without end"},
     {"team:{\"id}", 6, "quoted name without end"},
     {"team:{\"id\"\"}", 6, "quoted name without end"},
     {"team:id}", 7, "closing brace without opening"},
@@ -248,4 +248,82 @@ Test(template, makes_a_pattern_for_any_row)
 {
 	expect_pattern("team:{id}:{slug|lower}", NULL, "team:*:*");
 	expect_pattern("{{*}}:{id}", NULL, "{\\*}:*");
+}
+
+static const struct filtered {
+	const char *source;
+	const char *value; /* NULL: SQL's NULL */
+	const char *key;
+} filtereds[] = {
+    {"k:{a|url}", "a b/\xc3\xa4~-._Z9%", "k:a%20b%2F%C3%A4~-._Z9%25"},
+    {"k:{a|md5}", "abc", "k:900150983cd24fb0d6963f7d28e17f72"},
+    {"k:{a|sha1}", "abc", "k:a9993e364706816aba3e25717850c26c9cd0d89d"},
+    {"k:{a|lower|md5}", "ABC", "k:900150983cd24fb0d6963f7d28e17f72"},
+    {"k:{a|lower|url|upper}", "A b", "k:A%20B"},
+    {"k:{a|default('none')}", NULL, "k:none"},
+    {"k:{a|default('none')}", "", "k:"},
+    {"k:{a|default('none')}", "x", "k:x"},
+    {"k:{a|lower|default('No')|upper}", NULL, "k:NO"},
+    {"k:{a|default('')}", NULL, "k:"},
+    {"k:{a|default('it''s|}{')|url}", NULL, "k:it%27s%7C%7D%7B"},
+    {"k:{a}", "a\nb{}*\xc3\xa4", "k:a\nb{}*\xc3\xa4"},
+};
+
+Test(template, filters_values)
+{
+	for (size_t i = 0; i < N_ELEMENTS(filtereds); i++) {
+		const struct filtered *f = &filtereds[i];
+		struct pgripple_value value =
+		    f->value != NULL ? text(f->value) : null;
+
+		expect_key(f->source, &value, f->key);
+	}
+}
+
+/* What a filter makes of a value that is not known is not known. */
+Test(template, has_one_star_for_whatever_a_filter_may_make)
+{
+	expect_pattern("k:{a|md5}", &unknown, "k:*");
+	expect_pattern("k:{a|url|lower}", NULL, "k:*");
+	expect_pattern("k:{a|default('x')}", &unknown, "k:*");
+	expect_pattern("k:{a|default('*')}", &null, "k:\\*");
+}
+
+Test(template, is_a_pattern_of_its_own)
+{
+	struct pgripple_value values[] = {text("a*"), unknown};
+	CLEANUP(buf_done) struct buf got = BUF_INIT;
+
+	template_fill_glob(parse_numbered("k[0-9]:{a}:{b}:*"), values, &got);
+	cr_assert_str_eq(buf_string(&got), "k[0-9]:a\\*:*:*");
+}
+
+static const struct {
+	const char *source;
+	int place;
+	const char *text;
+} bad_filters[] = {
+    {"k:{a|default}", 12, "a filter without its text"},
+    {"k:{a|default()}", 12, "a filter without its text"},
+    {"k:{a|default('x}", 12, "a quoted text without end"},
+    {"k:{a|default('x'}", 12, "a parenthesis without end"},
+    {"k:{a|lower('x')}", 10, "a text to a filter that takes none"},
+    {"k:{a|lower|}", 11, "an unknown filter"},
+    {"k:{a|lower x}", 5, "an unknown filter"},
+    {"k:{a|default('x') }", 2, "a brace without end"},
+};
+
+Test(template, refuses_filters_that_are_none)
+{
+	for (size_t i = 0; i < N_ELEMENTS(bad_filters); i++) {
+		struct pgripple_error err;
+		struct template *t;
+
+		cr_assert_eq(
+		    template_parse(arena, bad_filters[i].source, &t, &err), -1);
+		cr_expect_eq(err.at.column, bad_filters[i].place, "%s: %d",
+		    bad_filters[i].source, err.at.column);
+		cr_expect(strstr(err.text, bad_filters[i].text) != NULL,
+		    "%s: %s", bad_filters[i].source, err.text);
+	}
 }

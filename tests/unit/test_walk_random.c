@@ -770,8 +770,8 @@ planned_keys(struct run *run)
 	struct pgripple_error err;
 
 	cr_assert_eq(pgripple_plan_make(run->walk, &plan, &err), 0);
-	cr_assert_eq(plan.n_unlink, plan.n_operations, "a pattern in\n%s",
-	    run->text.bytes);
+	cr_assert_eq(
+	    plan.n_now, plan.n_operations, "a pattern in\n%s", run->text.bytes);
 	for (size_t i = 0; i < plan.n_operations; i++) {
 		cr_assert_not(has_key(&keys, plan.operations[i].key));
 		add_key(&keys, plan.operations[i].key);
@@ -898,8 +898,8 @@ is_covered(const struct pgripple_plan *plan, const char *key)
 	for (size_t i = 0; i < plan->n_operations; i++) {
 		const char *planned = plan->operations[i].key;
 
-		if (i < plan->n_unlink ? strcmp(planned, key) == 0
-				       : fnmatch(planned, key, 0) == 0)
+		if (i < plan->n_now ? strcmp(planned, key) == 0
+				    : fnmatch(planned, key, 0) == 0)
 			return true;
 	}
 	return false;

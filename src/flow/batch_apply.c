@@ -1,0 +1,262 @@
+/*
+ * Applying a batch: its operations to Redis, and what Redis left undone.
+ *
+ * A large tag leaves a task that drains it.  An operation that Redis refuses
+ * for good holds nobody up: the changes that led to it are rejected, with
+ * Redis's words, and can be retried; all their other operations were done.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "core/operation.h"
+#include "flow/batch_private.h"
+#include "observe/log.h"
+#include "redis/apply.h"
+
+/* What is left to do of large tags. */
+
+static int
+add_drain(struct batch *batch, const struct pgripple_operation *tag,
+    bool is_aside, struct pgripple_error *err)
+{
+	CLEANUP(buf_done) struct buf key = BUF_INIT;
+	struct pgripple_operation *drain = &batch->drains[batch->n_drains];
+
+	if (is_aside)
+		redis_tag_aside(&key, tag->key, tag->key_length);
+	else
+		buf_add(&key, tag->key, tag->key_length);
+	*drain = (struct pgripple_operation){
+	    .kind = PGRIPPLE_OPERATION_DRAIN,
+	    .key = arena_copy(batch->arena, buf_string(&key), key.n),
+	    .key_length = key.n,
+	};
+	if (key.failed || drain->key == NULL)
+		return pgripple_error_nomem(err);
+	batch->n_drains++;
+	return 0;
+}
+
+static int
+take_leftovers(struct batch *batch, const struct redis_apply_result *result,
+    struct pgripple_error *err)
+{
+	batch->drains = arena_array(
+	    batch->arena, 2 * result->n_leftovers, sizeof(*batch->drains));
+	if (batch->drains == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < result->n_leftovers; i++) {
+		const struct redis_leftover *left = &result->leftovers[i];
+		const struct pgripple_operation *tag =
+		    &batch->operations[left->operation];
+
+		if ((left->is_aside && add_drain(batch, tag, true, err) < 0) ||
+		    (left->is_itself && add_drain(batch, tag, false, err) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+/* What Redis refused. */
+
+struct blame {
+	struct batch *batch;
+	const struct redis_apply_result *result;
+	bool *is_blamed; /* for each rejection */
+	const char *reason; /* of the change at hand */
+	bool is_short_of_memory;
+};
+
+static void
+on_operation(void *context, const struct pgripple_operation *operation,
+    const struct pgripple_rule *rule UNUSED)
+{
+	struct blame *blame = context;
+
+	for (size_t i = 0; i < blame->result->n_rejections; i++) {
+		const struct redis_rejection *rejection =
+		    &blame->result->rejections[i];
+
+		if (operation_equals(operation,
+			&blame->batch->operations[rejection->operation])) {
+			blame->is_blamed[i] = true;
+			blame->reason = rejection->reason;
+		}
+	}
+}
+
+static void
+on_touch(void *context, const struct pgripple_touch *touch,
+    const struct pgripple_path *path UNUSED)
+{
+	struct blame *blame = context;
+
+	if (pgripple_plan_explain(touch, on_operation, blame, NULL) < 0)
+		blame->is_short_of_memory = true;
+}
+
+/* Its row is not deleted but moved.  A mark that must stay is not among them:
+ * it comes again anyway. */
+static int
+reject_change(struct batch *batch, const struct pgripple_change *change,
+    const char *reason, struct pgripple_error *err)
+{
+	size_t n = 0;
+
+	while (n < batch->n_ids && batch->ids[n] != change->id)
+		n++;
+	if (n == batch->n_ids)
+		return 0;
+	batch->ids[n] = batch->ids[--batch->n_ids];
+	reason = arena_strdup(batch->arena, reason);
+	if (reason == NULL)
+		return pgripple_error_nomem(err);
+	batch->rejections[batch->n_rejections++] =
+	    (struct outbox_rejection){change->id, reason};
+	log_event(LOG_LEVEL_ERROR, "change.rejected", log_int("id", change->id),
+	    log_string("error", reason),
+	    log_string("hint",
+		"Nothing else of the change was left undone; it was moved to "
+		"the table \"rejected\", for \"pgripple rejected retry\"."));
+	return 0;
+}
+
+static int
+blame_changes(struct blame *blame, struct pgripple_error *err)
+{
+	struct batch *batch = blame->batch;
+
+	for (size_t i = 0; i < batch->n_changes; i++) {
+		struct pgripple_path *paths;
+
+		blame->reason = NULL;
+		if (pgripple_walk_report(
+			batch->walk, i, on_touch, blame, &paths, err) < 0)
+			return -1;
+		if (blame->is_short_of_memory)
+			return pgripple_error_nomem(err);
+		if (blame->reason != NULL &&
+		    reject_change(
+			batch, &batch->changes[i], blame->reason, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A report has a bound: what none of them names may come from any change. */
+static int
+blame_all(struct blame *blame, struct pgripple_error *err)
+{
+	struct batch *batch = blame->batch;
+
+	for (size_t i = 0; i < blame->result->n_rejections; i++)
+		for (size_t j = 0; !blame->is_blamed[i] && j < batch->n_changes;
+		     j++)
+			if (reject_change(batch, &batch->changes[j],
+				blame->result->rejections[i].reason, err) < 0)
+				return -1;
+	return 0;
+}
+
+static int
+take_rejections(struct batch *batch, const struct redis_apply_result *result,
+    struct pgripple_error *err)
+{
+	struct blame blame = {.batch = batch, .result = result};
+
+	if (result->n_rejections == 0)
+		return 0;
+	blame.is_blamed = arena_array(
+	    batch->arena, result->n_rejections, sizeof(*blame.is_blamed));
+	if (blame.is_blamed == NULL)
+		return pgripple_error_nomem(err);
+	/* That of a ping is nobody's. */
+	for (size_t i = 0; i < result->n_rejections; i++)
+		blame.is_blamed[i] =
+		    result->rejections[i].operation < batch->n_pings;
+	if (blame_changes(&blame, err) < 0)
+		return -1;
+	return blame_all(&blame, err);
+}
+
+static void
+on_applied(void *context, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *result,
+    const struct pgripple_error *apply_err)
+{
+	struct batch *batch = context;
+	struct pgripple_error err;
+
+	if (outcome != REDIS_APPLY_DONE) {
+		batch_fail(batch, apply_err);
+		return;
+	}
+	batch->applied_wall_us = clock_wall_us();
+	if (take_leftovers(batch, result, &err) < 0 ||
+	    take_rejections(batch, result, &err) < 0)
+		batch_fail(batch, &err);
+	else
+		batch_step(batch, BATCH_ON_APPLIED);
+}
+
+/* Sending. */
+
+static int
+collect_operations(struct batch *batch, struct pgripple_error *err)
+{
+	size_t n = batch->n_pings + batch->plan.n_now;
+
+	batch->operations =
+	    arena_array(batch->arena, n, sizeof(*batch->operations));
+	if (batch->operations == NULL)
+		return pgripple_error_nomem(err);
+	batch->n_operations = n;
+	for (size_t i = 0; i < batch->n_pings; i++)
+		batch->operations[i] = (struct pgripple_operation){
+		    .kind = PGRIPPLE_OPERATION_UNLINK,
+		    .key = batch->pings[i].key,
+		    .key_length = strlen(batch->pings[i].key),
+		};
+	if (batch->plan.n_now > 0)
+		memcpy(batch->operations + batch->n_pings,
+		    batch->plan.operations,
+		    batch->plan.n_now * sizeof(*batch->operations));
+	return 0;
+}
+
+static void
+send_plan(struct batch *batch)
+{
+	struct redis_apply_options options = {
+	    .tag_members = batch->settings->limits.tag_members};
+	struct pgripple_error err;
+	char nonce[80];
+
+	(void)snprintf(nonce, sizeof(nonce),
+	    "pgripple:%" PRIu64 ":%" PRId64 ":%" PRId64, ++batch->number,
+	    clock_wall_us(), clock_monotonic_us());
+	options.nonce = nonce;
+	if (collect_operations(batch, &err) < 0 ||
+	    redis_apply(batch->peers.redis, batch->operations,
+		batch->n_operations, &options, on_applied, batch, &err) < 0)
+		batch_fail(batch, &err);
+}
+
+void
+batch_apply(struct batch *batch)
+{
+	struct pgripple_error err;
+
+	if (pgripple_plan_make(batch->walk, &batch->plan, &err) < 0) {
+		batch_fail(batch, &err);
+	} else if (settings_observes(batch->settings)) {
+		batch->applied_wall_us = clock_wall_us();
+		batch_step(batch, BATCH_ON_APPLIED);
+	} else {
+		send_plan(batch);
+	}
+}

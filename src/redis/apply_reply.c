@@ -1,0 +1,212 @@
+/*
+ * What became of the operations, by the replies.
+ *
+ * A command for many operations that is refused for one key's sake is sent
+ * again, one by one, to learn for which.
+ */
+#include "redis/apply_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "observe/log.h"
+
+void
+reply_fail(struct apply *apply, enum redis_apply_outcome outcome,
+    const struct pgripple_error *err)
+{
+	if (apply->has_failed && apply->outcome == REDIS_APPLY_LOST)
+		return;
+	if (apply->has_failed && outcome == REDIS_APPLY_REFUSED)
+		return;
+	apply->has_failed = true;
+	apply->outcome = outcome;
+	apply->err = *err;
+}
+
+static void
+fail_nomem(struct apply *apply)
+{
+	struct pgripple_error err;
+
+	(void)pgripple_error_nomem(&err);
+	reply_fail(apply, REDIS_APPLY_REFUSED, &err);
+}
+
+/* Room for one item more; false, and the apply has failed, without memory. */
+static bool
+reserve(
+    struct apply *apply, void **items, size_t n, size_t *capacity, size_t size)
+{
+	size_t wanted = *capacity * 2 + 16;
+	void *more;
+
+	if (n < *capacity)
+		return true;
+	more = reallocarray(*items, wanted, size);
+	if (more == NULL) {
+		fail_nomem(apply);
+		return false;
+	}
+	*items = more;
+	*capacity = wanted;
+	return true;
+}
+
+static void
+send_again(struct apply *apply, const struct range *range, bool is_single)
+{
+	if (!reserve(apply, (void **)&apply->again, apply->n_again,
+		&apply->again_capacity, sizeof(*apply->again)))
+		return;
+	apply->again[apply->n_again] = *range;
+	apply->again[apply->n_again++].is_single = is_single;
+	apply->is_nonce_sent = false;
+}
+
+static void
+reject(struct apply *apply, size_t operation, const char *words)
+{
+	const struct pgripple_operation *refused =
+	    &apply->operations[operation];
+	char reason[1024];
+	char *copy;
+
+	(void)snprintf(reason, sizeof(reason),
+	    "redis at \"%s\" refused %s of \"%.400s\": \"%.300s\"",
+	    redis_connection_describe(apply->conn), command_name(refused->kind),
+	    refused->key, words);
+	copy = strdup(reason);
+	if (copy == NULL) {
+		fail_nomem(apply);
+		return;
+	}
+	if (!reserve(apply, (void **)&apply->rejections,
+		apply->result.n_rejections, &apply->rejection_capacity,
+		sizeof(*apply->rejections))) {
+		free(copy);
+		return;
+	}
+	apply->rejections[apply->result.n_rejections++] =
+	    (struct redis_rejection){operation, copy};
+}
+
+static void
+take_left(struct apply *apply, size_t operation, int64_t left)
+{
+	if (left == 0 ||
+	    !reserve(apply, (void **)&apply->leftovers,
+		apply->result.n_leftovers, &apply->leftover_capacity,
+		sizeof(*apply->leftovers)))
+		return;
+	apply->leftovers[apply->result.n_leftovers++] = (struct redis_leftover){
+	    .operation = operation,
+	    .is_aside = (left & 1) != 0,
+	    .is_itself = (left & 2) != 0,
+	};
+}
+
+/* {removed, left, words}: see tag.lua and drain.lua. */
+static void
+take_array(struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	struct redis_reply removed, left;
+
+	if (reply->n_items < 2)
+		return;
+	removed = redis_reply_item(reply, 0);
+	left = redis_reply_item(reply, 1);
+	apply->result.n_removed += (uint64_t)removed.integer;
+	take_left(apply, range->from, left.integer);
+	if (reply->n_items > 2)
+		reject(apply, range->from, redis_reply_item(reply, 2).text);
+}
+
+static void
+take_done(struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	switch (apply->operations[range->from].kind) {
+	case PGRIPPLE_OPERATION_UNLINK:
+	case PGRIPPLE_OPERATION_HDEL:
+		apply->result.n_removed += (uint64_t)reply->integer;
+		break;
+	case PGRIPPLE_OPERATION_TAG:
+	case PGRIPPLE_OPERATION_DRAIN:
+		take_array(apply, range, reply);
+		break;
+	case PGRIPPLE_OPERATION_FENCE:
+	case PGRIPPLE_OPERATION_VERSION:
+	case PGRIPPLE_OPERATION_PUBLISH:
+	case PGRIPPLE_OPERATION_STREAM:
+	case PGRIPPLE_OPERATION_SCAN:
+		break;
+	}
+}
+
+/* A full Redis takes no fence but lets keys go, which is what counts: late
+ * fills are refused, too, as long as it is full. */
+static bool
+goes_without_fence(const struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	const struct pgripple_operation *operation =
+	    &apply->operations[range->from];
+
+	if (operation->kind != PGRIPPLE_OPERATION_FENCE ||
+	    strncmp(reply->text, "OOM ", 4) != 0)
+		return false;
+	log_event(LOG_LEVEL_WARNING, "redis.fence_refused",
+	    log_string("key", log_shows_values() ? operation->key : NULL),
+	    log_string("error", reply->text),
+	    log_string("hint",
+		"Redis is full; the key was removed all the same, without a "
+		"fence against late fills."));
+	return true;
+}
+
+/* True if the refusal was dealt with. */
+static bool
+take_refusal(struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	enum pgripple_operation_kind kind = apply->operations[range->from].kind;
+
+	if (goes_without_fence(apply, range, reply))
+		return true;
+	switch (redis_refusal_of(reply->text)) {
+	case REDIS_REFUSAL_SCRIPT:
+		if (!command_is_script(kind))
+			return false;
+		apply->has_scripts = true;
+		send_again(apply, range, range->is_single);
+		return true;
+	case REDIS_REFUSAL_KEY:
+		if (range->n > 1)
+			send_again(apply, range, true);
+		else
+			reject(apply, range->from, reply->text);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+reply_take(struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	enum pgripple_operation_kind kind = apply->operations[range->from].kind;
+	enum redis_apply_outcome outcome;
+	struct pgripple_error err;
+
+	if (reply != NULL && reply->kind == REDIS_REPLY_KIND_ERROR &&
+	    take_refusal(apply, range, reply))
+		return;
+	if (redis_apply_expect(apply->conn, reply, command_expects(kind),
+		command_name(kind), &outcome, &err))
+		take_done(apply, range, reply);
+	else
+		reply_fail(apply, outcome, &err);
+}
