@@ -93,16 +93,16 @@ add_unknown(struct reader *r, const struct node *key, const char *section)
 	else
 		e = pgripple_errors_add(r->errors, key->at,
 		    "unknown key \"%.80s\" in \"%s\"", key->text, section);
-	if (near != NULL)
+	if (strcmp(key->text, "models") == 0 ||
+	    strcmp(key->text, "relations") == 0)
+		pgripple_error_hint(e,
+		    "Models and relations have a file of their own, which "
+		    "\"graph\" names.");
+	else if (near != NULL)
 		pgripple_error_hint(e, "Did you mean \"%s\"?", near);
 	else if (home != NULL)
 		pgripple_error_hint(
 		    e, "\"%s\" belongs to \"%s\".", key->text, home);
-	else if (strcmp(key->text, "models") == 0 ||
-		 strcmp(key->text, "relations") == 0)
-		pgripple_error_hint(e,
-		    "Models and relations have a file of their own, which "
-		    "\"graph\" names.");
 }
 
 static void
