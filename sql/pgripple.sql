@@ -15,6 +15,7 @@
 --   mark, claim_marks(), ...             a change that stands for many
 --   outbox_limit(), mark_instead()       the bound of the outbox
 --   disable(), enable(), capturing()     the switch
+--   capture_off()                        the switch of one transaction
 --   applied(), wait_applied()            for readers of their own writes
 --   retry_rejected(), drop_rejected()    second chances
 --   column_facts() ... capture_sql()     the generator: which SQL turns the
@@ -594,14 +595,18 @@ $$;
 COMMENT ON FUNCTION pgripple.switch_class() IS
     'the first key of the advisory locks of the switch';
 
--- capturing() is asked by every capture function. While all is well it is a
--- constant, which the planner puts in place of the call.
+-- capturing() is asked by every capture function. While all is well it is one
+-- look at a setting (see capture_off()), which the planner puts in place of the
+-- call. VOLATILE, for a STABLE function that calls a volatile one stays a call.
 CREATE OR REPLACE FUNCTION pgripple.set_capturing(is_on boolean)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF is_on THEN
         CREATE OR REPLACE FUNCTION pgripple.capturing() RETURNS boolean
-        LANGUAGE sql STABLE AS 'SELECT true -- capture: enabled';
+        LANGUAGE sql VOLATILE AS $body$
+    SELECT coalesce(pg_catalog.current_setting('pgripple.capture', true), '')
+        = '' OR pgripple.must_capture() -- capture: enabled
+$body$;
     ELSE
         CREATE OR REPLACE FUNCTION pgripple.capturing() RETURNS boolean
         LANGUAGE plpgsql VOLATILE AS $body$
@@ -630,6 +635,53 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION pgripple.is_enabled() IS
     'false between disable() and enable()';
+
+-- The switch of one transaction: capture_off() is for a bulk load that is
+-- followed by invalidate_model(), and for those roles alone that may EXECUTE it.
+--
+-- The setting pgripple.capture carries it, since a rollback to a savepoint must
+-- undo it. Anybody can SET that, so it is not believed: it must name the
+-- transaction, as capture_off() writes it, and the role must be one that may
+-- call that. Only where it is set must_capture() is called at all.
+CREATE OR REPLACE FUNCTION pgripple.capture_off() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('pgripple.capture', 'off in ' || pg_current_xact_id(),
+                       true);
+END
+$$;
+COMMENT ON FUNCTION pgripple.capture_off() IS
+    'stops capture until the end of the transaction';
+
+-- A capture function runs as its owner: the role that writes is the one that
+-- was SET, or else that of the login. One WARNING in a transaction is enough.
+CREATE OR REPLACE FUNCTION pgripple.must_capture() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    setting text := current_setting('pgripple.capture');
+    writer text := CASE current_setting('role') WHEN 'none' THEN session_user
+                   ELSE current_setting('role') END;
+    reason text;
+BEGIN
+    IF setting = 'on' THEN
+        RETURN true;
+    ELSIF setting <> 'off in ' || pg_current_xact_id() THEN
+        reason := 'pgripple.capture was set by hand';
+    ELSIF NOT has_function_privilege(writer, 'pgripple.capture_off()',
+                                     'EXECUTE') THEN
+        reason := format('role "%s" must not switch it off', writer);
+    ELSE
+        RETURN false;
+    END IF;
+    RAISE WARNING 'changes are captured all the same: %', reason
+        USING HINT = 'Call pgripple.capture_off(), as a member of '
+                     '"pgripple_bulk" for example.';
+    PERFORM set_config('pgripple.capture', 'on', true);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION pgripple.must_capture() IS
+    'whether changes are captured where pgripple.capture is set';
 
 DO $$BEGIN
     PERFORM pgripple.set_capturing(coalesce(pgripple.is_enabled(), true));

@@ -15,6 +15,8 @@
 --   pgripple_invalidate
 --                    who may ask for invalidations by hand. Nobody logs in as
 --                    it: GRANT pgripple_invalidate TO app;
+--   pgripple_bulk    who may switch capture off for a transaction, for bulk
+--                    loads. Nobody logs in as it, and nobody is a member yet.
 --   applications     need no right at all: their writes are captured by
 --                    triggers. Do not grant them any table of this schema.
 
@@ -40,6 +42,14 @@ $$;
 DO $$
 BEGIN
     CREATE ROLE pgripple_invalidate NOLOGIN;
+EXCEPTION WHEN duplicate_object THEN
+    NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    CREATE ROLE pgripple_bulk NOLOGIN;
 EXCEPTION WHEN duplicate_object THEN
     NULL;
 END
@@ -119,6 +129,13 @@ GRANT EXECUTE ON ROUTINE
     pgripple.applied(xid8),
     pgripple.wait_applied(xid8, interval, boolean)
     TO pgripple_invalidate;
+
+-- Those that load in bulk, and then ask for the whole model.
+REVOKE ALL ON ALL TABLES IN SCHEMA pgripple FROM pgripple_bulk;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA pgripple FROM pgripple_bulk;
+GRANT USAGE ON SCHEMA pgripple TO pgripple_bulk;
+GRANT EXECUTE ON FUNCTION pgripple.capture_off() TO pgripple_bulk;
+GRANT pgripple_invalidate TO pgripple_bulk;
 
 -- Only for one that waits until its own writes have reached Redis. Neither shows
 -- or changes data.
