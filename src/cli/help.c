@@ -44,8 +44,8 @@ help_print(FILE *stream)
 		    cli_commands[i].summary);
 	(void)fputs(
 	    "\noptions:\n"
-	    "  -c, --config FILE  the settings, " PGRIPPLE_CONFIG_FILE
-	    "\n                     unless given\n"
+	    "  -c, --config FILE  the settings; default " PGRIPPLE_CONFIG_FILE
+	    "\n"
 	    "  -h, --help         after a command: its options and examples\n"
 	    "\nfor example, with a new pgripple.yaml and graph.yaml:\n"
 	    "  pgripple check --offline -c pgripple.yaml  "
