@@ -1912,6 +1912,21 @@ $$;
 COMMENT ON FUNCTION pgripple.stray_trigger(oid[], oid, text) IS
     'a capture function''s trigger on another table, NULL if there is none';
 
+-- Whether there is a table of this name, which is quoted as watch() writes it.
+-- It does not ask as regclass does: the owner of this schema may not look into
+-- that of the table.
+CREATE OR REPLACE FUNCTION pgripple.is_table(table_name text) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p')
+            AND format('%I.%I', n.nspname, c.relname) = $1)
+$$;
+COMMENT ON FUNCTION pgripple.is_table(text) IS
+    'whether there is a table of this name';
+
 -- The gap of a watched table, in words; NULL if there is none. A table that no
 -- longer needs row-level triggers, but has them, is covered.
 CREATE OR REPLACE FUNCTION pgripple.gap_of(w pgripple.watch_list)
@@ -1920,6 +1935,7 @@ SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     capture oid;
     members oid[] := pgripple.members_of(w.relid);
+    present_name text;
     is_rows boolean;
     gap text;
 BEGIN
@@ -1929,6 +1945,14 @@ BEGIN
     gap := pgripple.unsuitable(w.relid);
     IF gap IS NOT NULL THEN
         RETURN format('table cannot be watched any more: %s', gap);
+    END IF;
+    present_name := (
+        SELECT format('%I.%I', n.nspname, c.relname)
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = w.relid);
+    IF present_name <> w.table_name AND pgripple.is_table(w.table_name) THEN
+        RETURN format('another table has its name, it is now named "%s"',
+                      present_name);
     END IF;
     capture := pgripple.capture_of(w.table_name);
     IF capture IS NULL THEN
@@ -1975,8 +1999,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.oid),
     capture AS MATERIALIZED (
         SELECT w.relid::oid AS root, f.oid, t.name AS truncate_name,
-               pgripple.body_hash(f.oid) <> w.body AS is_edited
+               pgripple.body_hash(f.oid) <> w.body AS is_edited,
+               format('%I.%I', n.nspname, c.relname) <> w.table_name
+                   AND pgripple.is_table(w.table_name) AS is_replaced
         FROM pgripple.watch_list AS w
+        JOIN pg_class AS c ON c.oid = w.relid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
         CROSS JOIN LATERAL pgripple.capture_of(w.table_name) AS f (oid)
         JOIN LATERAL pgripple.wanted_triggers(w.table_name, true) AS t
             ON t.event = 'TRUNCATE'
@@ -1991,7 +2019,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             -- What a partition that was detached keeps does not count.
             WHERE m.oid IS NOT NULL OR t.tgname <> c.truncate_name
             UNION ALL
-            SELECT c.root, 'edited' FROM capture AS c WHERE c.is_edited
+            SELECT c.root, concat(c.is_edited, c.is_replaced)
+            FROM capture AS c WHERE c.is_edited OR c.is_replaced
             UNION ALL
             SELECT m.root, concat_ws(' ', i.inhrelid, i.inhparent, i.xmin)
             FROM member AS m JOIN pg_inherits AS i ON i.inhrelid = m.oid
@@ -2321,7 +2350,8 @@ BEGIN
     wanted.members := former.members;
     wanted.triggers := former.triggers;
     wanted.shape := former.shape;
-    IF pgripple.body_hash(pgripple.capture_of(former.table_name))
+    IF former.table_name <> wanted.table_name
+            OR pgripple.body_hash(pgripple.capture_of(former.table_name))
             <> former.body THEN
         wanted.triggers := NULL;    -- a gap, also if nobody has looked yet
     END IF;
@@ -2363,40 +2393,57 @@ $$;
 COMMENT ON FUNCTION pgripple.watch(regclass, text[], text[], integer) IS
     'captures the changes of a table; false if all was right already';
 
+-- Gives the capture function of one table name to another, if that has none.
+CREATE OR REPLACE FUNCTION pgripple.rename_capture(former text, present text)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+BEGIN
+    IF pgripple.capture_of(former) IS NOT NULL
+            AND pgripple.capture_of(present) IS NULL THEN
+        EXECUTE format('ALTER FUNCTION pgripple.%I() RENAME TO %I',
+                       pgripple.capture_name(former),
+                       pgripple.capture_name(present));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION pgripple.rename_capture(text, text) IS
+    'renames a capture function with its table';
+
 -- Makes the name of a table, and with it that of the capture function, free.
 -- A table that was dropped and made again has a new oid; a table that was
 -- renamed keeps its function, which gets the new name.
+--
+-- A table that was renamed so that another one could take its place is not
+-- watched any more. But if that one was watched itself, both may have changed
+-- names: then the former holder steps aside until it is watched anew, and its
+-- changes go on to be captured under the name that it had.
 CREATE OR REPLACE FUNCTION pgripple.claim_name(wanted pgripple.watch_list)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     holder pgripple.watch_list;
+    aside text;
     former text;
 BEGIN
     SELECT * INTO holder FROM pgripple.watch_list AS w
         WHERE w.table_name = wanted.table_name AND w.relid <> wanted.relid;
-    IF EXISTS (SELECT FROM pg_class WHERE oid = holder.relid) THEN
-        RAISE object_in_use USING
-            MESSAGE = format('cannot watch "%s": table "%s" is still watched '
-                'under this name', wanted.table_name, holder.relid),
-            HINT = format('Call watch() or unwatch() for "%s" first.',
-                          holder.relid);
+    aside := (SELECT format('%I.%I', n.nspname, c.relname || ' ' || c.oid)
+              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+              WHERE c.oid = holder.relid);
+    IF aside IS NULL THEN
+        DELETE FROM pgripple.watch_list AS w WHERE w.relid = holder.relid;
+    ELSIF EXISTS (SELECT FROM pgripple.watch_list AS w
+                  WHERE w.relid = wanted.relid) THEN
+        PERFORM pgripple.rename_capture(holder.table_name, aside);
+        UPDATE pgripple.watch_list AS w SET table_name = aside
+            WHERE w.relid = holder.relid;
+    ELSE
+        PERFORM pgripple.unwatch(holder.relid);
     END IF;
-    DELETE FROM pgripple.watch_list AS w WHERE w.relid = holder.relid;
 
     SELECT w.table_name INTO former FROM pgripple.watch_list AS w
         WHERE w.relid = wanted.relid AND w.table_name <> wanted.table_name;
-    IF former IS NULL THEN
-        RETURN;
-    END IF;
-    IF to_regprocedure(format('pgripple.%I()', pgripple.capture_name(former)))
-            IS NOT NULL
-        AND to_regprocedure(format('pgripple.%I()', pgripple.capture_name(
-            wanted.table_name))) IS NULL THEN
-        EXECUTE format('ALTER FUNCTION pgripple.%I() RENAME TO %I',
-                       pgripple.capture_name(former),
-                       pgripple.capture_name(wanted.table_name));
-    END IF;
+    PERFORM pgripple.rename_capture(former, wanted.table_name);
 END
 $$;
 COMMENT ON FUNCTION pgripple.claim_name(pgripple.watch_list) IS

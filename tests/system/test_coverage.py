@@ -311,6 +311,9 @@ def test_uninstall_takes_the_triggers_of_partitions_away(events):
      'capture function is called by trigger "mine" on "public.other", too'),
     ("DROP TABLE item; CREATE TABLE item (id int PRIMARY KEY, name text)",
      "table is gone"),
+    ("ALTER TABLE item RENAME TO item_old;"
+     "CREATE TABLE item (id int PRIMARY KEY, name text)",
+     'another table has its name, it is now named "public.item_old"'),
     ("SELECT pgripple.disable(); DELETE FROM pgripple.outbox",
      "capture is disabled"),
 ])
@@ -361,6 +364,8 @@ def test_a_migration_that_changes_values_touches_the_table(items, migration):
 
 @pytest.mark.parametrize("event", [
     "ALTER TABLE item RENAME TO article",
+    "ALTER TABLE item RENAME TO article;"
+    "CREATE VIEW item AS SELECT * FROM article",
     "ANALYZE item",
     "CREATE INDEX ON item (name)",
     "SELECT pgripple.watch('item', '{id}')",

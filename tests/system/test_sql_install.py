@@ -169,14 +169,43 @@ def test_a_table_made_again_can_be_watched_again(items):
     assert problem(items) is None
 
 
-def test_a_table_that_takes_a_watched_name_is_refused(items):
+def test_a_table_that_takes_a_watched_name_takes_its_place(items):
     items.execute("ALTER TABLE item RENAME TO item_old;"
                   "CREATE TABLE item (id int PRIMARY KEY)")
-    with pytest.raises(psycopg2.errors.ObjectInUse) as refused:
-        watch(items, "item", "id")
-    assert 'table "public.item_old" is still watched' in str(refused.value)
-    watch(items, "item_old", "id")
+    assert problem(items) == 'table is now named "public.item_old"'
     assert watch(items, "item", "id") is True
+    assert problem(items) is None
+    items.execute("INSERT INTO item VALUES (1); INSERT INTO item_old VALUES (2)")
+    assert take_one(items)["new"] == [{"id": "1"}]
+    assert watch(items, "item_old", "id") is True
+    items.execute("INSERT INTO item_old VALUES (3)")
+    assert take_one(items)["table"] == "public.item_old"
+
+
+@pytest.mark.parametrize("order", [("item", "other"), ("other", "item")])
+@pytest.mark.parametrize("has_looked", [True, False])
+def test_two_watched_tables_may_change_names(items, order, has_looked):
+    items.execute("CREATE TABLE other (id int PRIMARY KEY)")
+    watch(items, "other", "id")
+    items.execute("ALTER TABLE item RENAME TO aside;"
+                  "ALTER TABLE other RENAME TO item;"
+                  "ALTER TABLE aside RENAME TO other")
+    if has_looked:
+        assert len(items.execute(
+            "SELECT * FROM pgripple.check_coverage()")) == 2
+        assert {change["whole"] for change in take(items)} == {"gap opened"}
+    for table in order:
+        assert watch(items, table, "id") is True
+    assert [watch(items, table, "id") for table in order] == [False, False]
+    assert items.execute("SELECT table_name, problem "
+                         "FROM pgripple.watched()") == [
+        ("public.item", None), ("public.other", None)]
+    items.execute("SELECT * FROM pgripple.check_coverage()")
+    assert {(change["table"], change["whole"]) for change in take(items)} == {
+        ("public.item", "gap closed"), ("public.other", "gap closed")}
+    items.execute("INSERT INTO item VALUES (1); INSERT INTO other VALUES (2)")
+    assert [(change["table"], change["new"]) for change in take(items)] == [
+        ("public.item", [{"id": "1"}]), ("public.other", [{"id": "2"}])]
 
 
 def test_unwatch_takes_everything_away(items):
