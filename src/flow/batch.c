@@ -140,7 +140,8 @@ batch_step(struct batch *batch, enum batch_event event)
 		break;
 	case BATCH_FINISH:
 		finish(batch);
-		batch->listener.on_end(batch->listener.context);
+		batch->listener.on_end(
+		    batch->listener.context, batch->is_small);
 		break;
 	case BATCH_FINISH_AND_PAUSE:
 		finish(batch);
@@ -150,7 +151,7 @@ batch_step(struct batch *batch, enum batch_event event)
 		drop(batch);
 		break;
 	case BATCH_REST:
-		batch->listener.on_end(batch->listener.context);
+		batch->listener.on_end(batch->listener.context, false);
 		break;
 	case BATCH_BUG:
 		log_event(LOG_LEVEL_ERROR, "batch.bug",

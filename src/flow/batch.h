@@ -31,8 +31,9 @@ struct batch_listener {
 	void *context;
 	/* The outbox was seen empty: nothing to do until the doorbell. */
 	void (*on_empty)(void *context);
-	/* A batch ended, well or not; there may be more to do. */
-	void (*on_end)(void *context);
+	/* A batch ended, well or not; there may be more to do.  is_small: it
+	 * was done, and far from what a batch may hold. */
+	void (*on_end)(void *context, bool is_small);
 	/* Tasks were added. */
 	void (*on_tasks)(void *context);
 	/* A lookup failed in a way that says that the catalog has changed. */

@@ -121,6 +121,18 @@ take_row(struct batch *batch, const struct outbox_row *row,
 	return -1;
 }
 
+static bool
+is_small(
+    const struct batch *batch, const struct outbox_row *rows, size_t n_rows)
+{
+	size_t n_bytes = 0;
+
+	for (size_t i = 0; i < n_rows; i++)
+		n_bytes += rows[i].length;
+	return (int64_t)n_rows < batch->settings->limits.batch_rows / 4 &&
+	       (int64_t)n_bytes < batch->settings->limits.batch_bytes / 4;
+}
+
 static void
 on_fetched(void *context, enum session_outcome outcome,
     const struct outbox_row *rows, size_t n_rows,
@@ -138,6 +150,7 @@ on_fetched(void *context, enum session_outcome outcome,
 		batch_step(batch, BATCH_ON_EMPTY);
 		return;
 	}
+	batch->is_small = is_small(batch, rows, n_rows);
 	batch->fetched_wall_us = clock_wall_us();
 	batch->session_number = session_number(batch->peers.work);
 	result = prepare(batch, n_rows, &err);

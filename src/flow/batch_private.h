@@ -38,6 +38,7 @@ struct batch {
 
 	/* Of the batch under way; NULL in between. */
 	int64_t above_id;
+	bool is_small; /* it has less than a quarter of what it may have */
 	struct pgripple_walk *walk;
 	struct arena *arena; /* the walk's */
 	int64_t *ids;

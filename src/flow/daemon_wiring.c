@@ -49,7 +49,7 @@ on_batch_empty(void *context)
 }
 
 static void
-on_batch_end(void *context)
+on_batch_end(void *context, bool is_small)
 {
 	struct daemon *daemon = context;
 
@@ -57,7 +57,8 @@ on_batch_end(void *context)
 	if (daemon->stopping)
 		daemon_leave(daemon, EXIT_STATUS_OK);
 	else
-		doorbell_step(daemon->doorbell, DOORBELL_ON_FOUND);
+		doorbell_step(daemon->doorbell,
+		    is_small ? DOORBELL_ON_FEW : DOORBELL_ON_FOUND);
 }
 
 static void

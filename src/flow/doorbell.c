@@ -11,6 +11,9 @@
 /* How soon to look again while a writer keeps us from sleeping. */
 #define FIRST_DOZE_MS 1
 #define MAX_DOZE_MS 20
+/* How long to wait for company: it is what a change under load may wait more.
+ */
+#define GATHER_MS 2
 
 struct doorbell {
 	struct listen *listen;
@@ -62,7 +65,8 @@ static void
 doorbell_enter(struct doorbell *doorbell, enum doorbell_state next,
     enum doorbell_event reason)
 {
-	if (reason == DOORBELL_ON_FOUND || next == DOORBELL_ASLEEP)
+	if (reason == DOORBELL_ON_FOUND || reason == DOORBELL_ON_FEW ||
+	    next == DOORBELL_ASLEEP)
 		doorbell->doze_ms = FIRST_DOZE_MS;
 	if (next == doorbell->state)
 		return;
@@ -75,11 +79,17 @@ doorbell_enter(struct doorbell *doorbell, enum doorbell_state next,
 }
 
 static void
-doze(struct doorbell *doorbell)
+wait_for_ms(struct doorbell *doorbell, int64_t ms)
 {
-	struct timeval pause = {.tv_usec = doorbell->doze_ms * 1000};
+	struct timeval pause = {.tv_usec = ms * 1000};
 
 	(void)event_add(doorbell->timer, &pause); /* the timer exists already */
+}
+
+static void
+doze(struct doorbell *doorbell)
+{
+	wait_for_ms(doorbell, doorbell->doze_ms);
 	doorbell->doze_ms *= 2;
 	if (doorbell->doze_ms > MAX_DOZE_MS)
 		doorbell->doze_ms = MAX_DOZE_MS;
@@ -108,6 +118,9 @@ doorbell_step(struct doorbell *doorbell, enum doorbell_event event)
 		break;
 	case DOORBELL_DOZE:
 		doze(doorbell);
+		break;
+	case DOORBELL_GATHER:
+		wait_for_ms(doorbell, GATHER_MS);
 		break;
 	case DOORBELL_BUG:
 		log_event(LOG_LEVEL_ERROR, "doorbell.bug",

@@ -16,8 +16,9 @@ enum doorbell_state {
 	DOORBELL_ASLEEP, /* K is held; whoever writes must ring */
 	DOORBELL_UNLOCKING, /* K is being given back */
 	DOORBELL_DOZING, /* K was refused: a writer is under way */
+	DOORBELL_GATHERING, /* awake, and little comes at a time */
 };
-#define DOORBELL_N_STATES (DOORBELL_DOZING + 1)
+#define DOORBELL_N_STATES (DOORBELL_GATHERING + 1)
 
 enum doorbell_event {
 	DOORBELL_ON_READY, /* LISTEN holds, and so do we the lock L */
@@ -25,6 +26,7 @@ enum doorbell_event {
 	DOORBELL_ON_RING,
 	DOORBELL_ON_POLL, /* the sweep, every few seconds */
 	DOORBELL_ON_FOUND, /* a batch ended that was not empty */
+	DOORBELL_ON_FEW, /* the same, but it was far from full */
 	DOORBELL_ON_EMPTY, /* a fetch found nothing */
 	DOORBELL_ON_LOCKED,
 	DOORBELL_ON_REFUSED,
@@ -39,6 +41,7 @@ enum doorbell_action {
 	DOORBELL_LOCK, /* what rang before is forgotten first */
 	DOORBELL_UNLOCK_AND_FETCH, /* at the same time */
 	DOORBELL_DOZE, /* fetch again soon */
+	DOORBELL_GATHER, /* fetch again when more has come */
 	DOORBELL_BUG, /* cannot happen */
 };
 

@@ -118,6 +118,23 @@ Test(doorbell_states, looks_again_soon_while_a_writer_is_under_way)
 	follow(DOORBELL_LOCKING, steps, N_ELEMENTS(steps));
 }
 
+Test(doorbell_states, waits_for_company_when_awake_and_never_else)
+{
+	static const struct expectation steps[] = {
+	    {DOORBELL_ON_RING, {DOORBELL_CHECKING, DOORBELL_FETCH}},
+	    {DOORBELL_ON_FEW, {DOORBELL_UNLOCKING, DOORBELL_UNLOCK_AND_FETCH}},
+	    {DOORBELL_ON_FEW, {DOORBELL_UNLOCKING, DOORBELL_FETCH}},
+	    {DOORBELL_ON_UNLOCKED, {DOORBELL_AWAKE, DOORBELL_FETCH}},
+	    {DOORBELL_ON_FEW, {DOORBELL_GATHERING, DOORBELL_GATHER}},
+	    {DOORBELL_ON_RING, {DOORBELL_GATHERING, DOORBELL_NOTHING}},
+	    {DOORBELL_ON_TIMER, {DOORBELL_AWAKE, DOORBELL_FETCH}},
+	    {DOORBELL_ON_FOUND, {DOORBELL_AWAKE, DOORBELL_FETCH}},
+	    {DOORBELL_ON_EMPTY, {DOORBELL_LOCKING, DOORBELL_LOCK}},
+	};
+
+	follow(DOORBELL_ASLEEP, steps, N_ELEMENTS(steps));
+}
+
 Test(doorbell_states, is_deaf_when_the_session_is_gone)
 {
 	for (int state = 0; state < DOORBELL_N_STATES; state++)
@@ -157,7 +174,7 @@ Test(doorbell_states, stays_where_it_is_on_what_cannot_happen)
 			else
 				n_possible++;
 		}
-	cr_assert_eq(n_possible, 35);
+	cr_assert_eq(n_possible, 44);
 }
 
 Test(doorbell_states, names_every_state_and_event)
