@@ -29,12 +29,13 @@ from harness.flow import install, wait_quiet
 from harness.postgres import Postgres
 from harness.process import make_folder
 from harness.redis_server import RedisServer
+from harness.roles import DAEMON
 from histories.domains import FAMILIES
 from histories.recipe import Recipe
 from histories.schema import Schema
-from histories.writers import Statements, Writer, run_together
+from histories.writers import SESSIONS, Statements, Writer, run_together
 
-N_ROUNDS = 6
+N_ROUNDS = 7
 N_WRITERS = 4
 
 # Small limits lead to whole models, which must not be stale either.
@@ -123,12 +124,13 @@ class Oracle:
         self.case = None
         self.writers = []
         self.filled = set()
+        self.reloading_since = None
         self.n_rounds = 0
         self.share = Share()
         self.database.execute(
             "CREATE EXTENSION citext; CREATE COLLATION ci (provider = icu,"
             " locale = 'und-u-ks-level2', deterministic = false);"
-            "SET jit = off")
+            "SET jit = off; SET timezone = 'UTC'")
 
     # One seed.
 
@@ -154,7 +156,8 @@ class Oracle:
             wait_quiet(self.database)
             former.drop(self.database)
         while len(self.writers) < N_WRITERS:
-            self.writers.append(Writer(self.database.conninfo()))
+            session = SESSIONS[len(self.writers) % len(SESSIONS)]
+            self.writers.append(Writer(self.database.conninfo(), session))
 
     def start(self, case):
         self.config = Config(
@@ -199,14 +202,36 @@ class Oracle:
         for writer in writers:
             writer.script = [sql for _ in range(rng.randint(1, 3))
                              for sql in statements.transaction()]
-        is_late = rng.random() < 0.3
+        disturb = rng.choice([self.reload_same, self.cut, self.kill]
+                             + 9 * [None])
+        is_late = disturb is None and rng.random() < 0.4
         if is_late:
             self.daemon.pause()
         try:
-            run_together(rng, writers)
+            run_together(rng, writers, disturb)
         finally:
             if is_late:
                 self.daemon.resume()
+        if self.reloading_since is not None:
+            self.daemon.wait_for_event("reload.done", 30,
+                                       after=self.reloading_since)
+            self.reloading_since = None
+
+    # What the daemon meets while the writers write.
+
+    def reload_same(self):
+        self.reloading_since = self.daemon.mark()
+        self.daemon.reload()
+
+    def cut(self):
+        """Its sessions end, all at once."""
+        self.database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = %s AND datname = current_database()", DAEMON)
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.start()
 
     def top_up(self, statements):
         writer = self.writers[0]

@@ -12,9 +12,9 @@ from oracle import Case, Oracle, Stale
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "planted")
 
-# 240 rounds; a slow build has seen enough after a quarter of them.
+# 210 rounds; a slow build has seen enough after a third of them.
 N_GROUPS = 10
-SEEDS_OF_GROUP = 1 if is_sanitized() else 4
+SEEDS_OF_GROUP = 1 if is_sanitized() else 3
 
 # So many seeds must be enough to find a planted fault.
 PATIENCE = 12
@@ -95,7 +95,7 @@ def test_patch_that_does_not_apply_is_an_error(tmp_path):
 def test_tournament_is_invalidated_precisely(make_oracle, record_property):
     """What its pages do not show of a touched row costs a cache miss."""
     oracle = make_oracle()
-    oracle.check(TournamentCase, n_rounds=30)
+    oracle.check(TournamentCase, n_rounds=15)
     record_property("precision", str(oracle.share))
     print(oracle.share)
     assert oracle.share.counts["changed"] > 100

@@ -50,11 +50,39 @@ def interval(rng, n):
     return rng.choice([f"{n} days", f"{24 * n} hours"])
 
 
+# What a pattern, a template, JSON or Redis could take for something else.
+WORDS = ["key", "k*y", "[k]", "{k}", "k?", "a:b", '"k"', "ключ", "", " "]
+
+
+def word(rng, n):
+    return WORDS[n]
+
+
+def long_word(rng, n):
+    """One of them is too long to be captured."""
+    return f"word {n}" * (200 if n == 0 else 1)
+
+
+def moment(rng, n):
+    """The same moment from two time zones."""
+    return rng.choice([f"2024-02-03 {n + 10}:30:00+00",
+                       f"2024-02-03 {n + 12}:30:00+02"])
+
+
+def binary_float(rng, n):
+    if n == 0:
+        return rng.choice(["0", "-0"])
+    return rng.choice([f"{n}e2", f"{n}00.0"]) if n % 2 else f"0.{n}"
+
+
 DOMAINS = {domain.name: domain for domain in (
     Domain("int4", "integer", plain_number, in_partition=True),
     Domain("int8", "bigint", plain_number, in_partition=True),
-    Domain("text", "text", lambda rng, n: f"key {n}", in_partition=True),
-    Domain("varchar", "varchar(20)", lambda rng, n: f"key {n}"),
+    Domain("text", "text", word, in_partition=True),
+    Domain("varchar", "varchar(20)", word),
+    Domain("long", "text", long_word),
+    Domain("timestamptz", "timestamptz", moment),
+    Domain("float8", "double precision", binary_float),
     Domain("uuid", "uuid", lambda rng, n: str(uuid.UUID(int=n + 1)),
            in_partition=True),
     Domain("date", "date", lambda rng, n: f"2024-02-{n + 20}"),
@@ -76,4 +104,4 @@ REFERENCES = {"int4": ["int8", "numeric", "numeric2"], "int8": ["int4"],
 # Types whose values can be compared.
 FAMILIES = [["numeric", "numeric2"], ["int4", "int8", "numeric"],
             ["text", "varchar"], ["citext"], ["ci"], ["char6", "char9"],
-            ["interval"], ["uuid"]]
+            ["interval"], ["float8"], ["long"], ["timestamptz"]]

@@ -29,7 +29,7 @@ class Include:
     model: object
     alternatives: list
     columns: list = None        # None: all that the model itself shows
-    kinds: list = None          # only rows of these kinds
+    where: dict = field(default_factory=dict)   # only rows that hold these
     count: bool = False         # only how many there are
     tree: str = ""              # "up" or "down"
 
@@ -96,6 +96,16 @@ class Recipe:
         n = self.rng.randint(at_least, min(4, len(shown)))
         return self.rng.sample(shown, n)
 
+    def some_where(self):
+        """Columns and texts; of numeric and citext, too, it is the text that
+        is compared."""
+        rng = self.rng
+        return dict(rng.choice([
+            [("kind", rng.sample(KINDS, rng.randint(1, 2)))],
+            [("kind", rng.sample(KINDS, 2)), ("flag", ["true"])],
+            [("b", ["2.50", "1"])],
+            [("Odd One", ["odd", "even"])]]))
+
     def add_model(self, name, table):
         self.models.append(Model(
             name, table, self.some_columns(table, 1),
@@ -143,7 +153,7 @@ class Recipe:
             if include.count:
                 include.columns = []
         if rng.random() < 0.3:
-            include.kinds = rng.sample(KINDS, rng.randint(1, 2))
+            include.where = self.some_where()
         if include.columns is None:
             model.depth = max(model.depth, other.depth + 1)
         model.includes.append(include)
@@ -182,8 +192,8 @@ class Recipe:
             "(" + " AND ".join(f"{row}.{theirs.sql} = {alias}.{ours.sql}"
                                for theirs, ours in pairs) + ")"
             for pairs in include.alternatives)
-        if include.kinds:
-            match = f"({match}) AND {row}.kind IN ({literals(include.kinds)})"
+        if include.where:
+            match = f"({match}) AND {holds(row, include.where)}"
         source = f"FROM {include.model.table.sql} AS {row} WHERE {match}"
         if include.count:
             return f"(SELECT to_jsonb(count(*)) {source})"
@@ -239,9 +249,8 @@ class Recipe:
         if rng.random() < 0.3:
             options["changed"] = [c.name for c in model.columns]
         if rng.random() < 0.15:
-            kinds = rng.sample(KINDS, 2)
-            options["where"] = {"kind": kinds}
-            where = f" WHERE t.kind IN ({literals(kinds)})"
+            options["where"] = self.some_where()
+            where = f" WHERE {holds('t', options['where'])}"
         model.rules.append(Rule(
             template, f"SELECT {key}, {self.show(model, 't')}::text"
             f" FROM {model.table.sql} AS t{where}", options))
@@ -293,11 +302,11 @@ class Recipe:
         options = {}
         if not passes and not include.tree and rng.random() < 0.8:
             options["transitive"] = False
-        if include.kinds:
-            options["where"] = {"kind": include.kinds}
+        if include.where:
+            options["where"] = include.where
         shown = include.model.columns if include.columns is None \
             else include.columns
-        if include.count and not include.kinds and rng.random() < 0.8 \
+        if include.count and not include.where and rng.random() < 0.8 \
                 and all(theirs.fixed for theirs, _ in pairs):
             options["ops"] = ["insert", "delete"]
         elif rng.random() < 0.5:
@@ -351,6 +360,13 @@ class Recipe:
                                      for rule in model.rules))
 
 
+def holds(alias, where):
+    """SQL for a where."""
+    return " AND ".join(
+        f"({alias}.\"{name}\"::text IN ({literals(texts)}))"
+        for name, texts in where.items())
+
+
 def literals(words):
     return ", ".join(f"'{word}'" for word in words)
 
@@ -362,7 +378,7 @@ def literal(text):
 def option(item):
     """name: value, in YAML's flow style."""
     name, value = item
-    return f"{name}: {flow(value)}"
+    return f"{literal(name)}: {flow(value)}"
 
 
 def flow(value):

@@ -227,6 +227,8 @@ class Statements:
             return [self.any()]
         script = ["BEGIN" + rng.choice(
             ["", "", "", " ISOLATION LEVEL REPEATABLE READ"])]
+        if rng.random() < 0.05:     # no foreign key is looked at
+            script.append("SET LOCAL session_replication_role = replica")
         has_savepoint = False
         for _ in range(rng.randint(1, 5)):
             if rng.random() < 0.3:
@@ -249,19 +251,27 @@ def bare(type_name):
     return type_name.replace(" COLLATE ci", "")
 
 
+# What values must not depend on.
+SESSIONS = [
+    "SET timezone = 'Asia/Kathmandu'; SET datestyle = 'German'",
+    "SET intervalstyle = 'iso_8601'; SET extra_float_digits = -5",
+    "SET timezone = 'America/St_Johns'; SET search_path = public, pg_catalog",
+    "SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'",
+]
+
+
 class Writer:
     """A connection that runs a script without being waited for."""
 
-    def __init__(self, conninfo):
+    def __init__(self, conninfo, session):
         self.connection = psycopg2.connect(conninfo, async_=1)
         self.wait(10)
         self.cursor = self.connection.cursor()
         self.script = []
         self.is_busy = False
         self.log = []
-        for setting in ("deadlock_timeout = '20ms'", "jit = off"):
-            self.send(f"SET {setting}")
-            assert self.wait(10), "SET waits"
+        self.send(f"SET deadlock_timeout = '20ms'; SET jit = off; {session}")
+        assert self.wait(10), "SET waits"
 
     def wait(self, timeout):
         """False if the statement is under way still; raises what it did."""
@@ -332,8 +342,11 @@ class Writer:
         self.connection.close()
 
 
-def run_together(rng, writers):
-    """Run all scripts to their end."""
+def run_together(rng, writers, disturb=None):
+    """Run all scripts to their end; disturb() is called at some step."""
+    n_steps = sum(len(writer.script) for writer in writers)
+    disturb_at = rng.randrange(n_steps + 1)
+    n = 0
     while not all(writer.has_ended for writer in writers):
         left = [writer for writer in writers if not writer.has_ended]
         free = [writer for writer in left if not writer.is_busy]
@@ -342,3 +355,6 @@ def run_together(rng, writers):
                 writer.step(0 if free else PATIENCE_S)
         if free:
             rng.choice(free).step()
+            n += 1
+            if n == disturb_at and disturb is not None:
+                disturb()
