@@ -149,7 +149,8 @@ identify(struct buf *identity, const struct pgripple_touch *touch)
 	}
 	buf_reset(identity);
 	buf_add(identity, (const char *)&head,
-	    head.has_changed ? sizeof(head) : offsetof(typeof(head), changed));
+	    head.has_changed ? sizeof(head)
+			     : offsetof(__typeof__(head), changed));
 	if (touch->whole)
 		return;
 	for (size_t i = 0; i < touch->model->table->n_columns; i++)
