@@ -26,6 +26,7 @@ void check_lookup_rights(struct report *report, struct command *command,
 /* A statement that failed: a problem if the server refused it. */
 void check_refused(struct report *report, const struct command *command,
     const char *subject, const struct pgripple_error *err);
-void check_redis(struct report *report, const struct settings *settings);
+void check_redis(
+    struct report *report, const struct configuration *configuration);
 
 #endif

@@ -166,13 +166,14 @@ redis_blocking_server(const struct redis_blocking *blocking)
 	return &blocking->server;
 }
 
-/* A command whose reply must be an integer. */
+/* A command whose reply must be an integer; the key may be NULL. */
 static int
 ask_integer(struct redis_blocking *blocking, const char *command,
     const char *key, int64_t *ret_integer, struct pgripple_error *err)
 {
 	const char *argv[] = {command, key};
-	CLEANUP(free_reply) redisReply *raw = ask(blocking, 2, argv, err);
+	CLEANUP(free_reply)
+	redisReply *raw = ask(blocking, key == NULL ? 1 : 2, argv, err);
 	struct redis_reply reply;
 
 	if (raw == NULL)
@@ -213,6 +214,13 @@ redis_blocking_exists(struct redis_blocking *blocking, const char *key,
 		return -1;
 	*ret_exists = n > 0;
 	return 0;
+}
+
+int
+redis_blocking_count_keys(
+    struct redis_blocking *blocking, int64_t *ret_n, struct pgripple_error *err)
+{
+	return ask_integer(blocking, "DBSIZE", NULL, ret_n, err);
 }
 
 int

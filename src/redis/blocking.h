@@ -30,6 +30,8 @@ int redis_blocking_set(struct redis_blocking *blocking, const char *key,
     const char *value, int64_t ttl_ms, struct pgripple_error *err) MUST_CHECK;
 int redis_blocking_exists(struct redis_blocking *blocking, const char *key,
     bool *ret_exists, struct pgripple_error *err) MUST_CHECK;
+int redis_blocking_count_keys(struct redis_blocking *blocking, int64_t *ret_n,
+    struct pgripple_error *err) MUST_CHECK;
 int redis_blocking_unlink(struct redis_blocking *blocking, const char *key,
     struct pgripple_error *err) MUST_CHECK;
 

@@ -143,6 +143,17 @@ def test_pattern(start, cache):
     assert sorted(cache.keys()) == ["page:Blue:1", "page:axb:1"]
 
 
+def test_check_tells_what_a_pattern_costs(start, cache, cli):
+    _, daemon = start(['{ pattern: "page:{slug}:*" }', '"item:{id}"',
+                       '{ pattern: "off:{id}:*", enabled: false }'])
+    warm(cache, *[f"page:x:{n}" for n in range(77)])
+    done = cli("check", "-c", daemon.config.path)
+    assert done.status == 0, done.stdout + done.stderr
+    assert [line for line in done.stdout.splitlines() if "every key" in line
+            ] == ['warning  model "item": rule "page:{slug}:*" looks at every'
+                  ' key for each change, now 77']
+
+
 def test_publish(start, redis_server, cache):
     database, _ = start(['{ publish: "items", message: "item:{id}:{slug}" }',
                          '"item:{id}"'])
