@@ -4,12 +4,13 @@
  * Redis does nothing else while it does a step, so a step must be short.  How
  * long it keeps Redis cannot be seen from here, only how long its answer takes:
  * the way there and back, and the step.  The quickest answer so far is taken
- * for the way; the first steps look at few keys, so that it soon is.
+ * for the way; the first steps look at few keys, so that it soon is.  One slow
+ * answer may be anything, a busy machine first of all; two in a row count.
  */
 #include "flow/pace.h"
 
-#define FIRST_COUNT 16
-#define MIN_COUNT 4
+/* Some ten microseconds of Redis: fewer would not be felt by anybody. */
+#define MIN_COUNT 50
 /* That a step may take longer than the quickest one. */
 #define STEP_US 700
 
@@ -22,7 +23,7 @@ pace_start(struct pace *pace, int64_t max_count, int64_t pause_us,
 	    .pause_us = pause_us,
 	    .spread_us = spread_us,
 	    .n_keys = n_keys,
-	    .count = max_count < FIRST_COUNT ? max_count : FIRST_COUNT,
+	    .count = max_count < MIN_COUNT ? max_count : MIN_COUNT,
 	};
 }
 
@@ -54,7 +55,8 @@ adapt(struct pace *pace, int64_t took_us)
 {
 	int64_t over_us = took_us - pace->quickest_us;
 
-	if (over_us > STEP_US)
+	pace->n_slow = over_us > STEP_US ? pace->n_slow + 1 : 0;
+	if (pace->n_slow > 1)
 		pace->count /= 2;
 	else if (over_us < STEP_US / 2)
 		pace->count += pace->count / 4 + 1;

@@ -13,6 +13,7 @@ struct pace {
 	int64_t n_keys; /* in the keyspace; 0 if not known */
 	int64_t count; /* of the next step */
 	int64_t quickest_us; /* step so far; 0: there was none */
+	int64_t n_slow; /* steps in a row */
 };
 
 void pace_start(struct pace *pace, int64_t max_count, int64_t pause_us,
