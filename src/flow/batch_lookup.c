@@ -1,5 +1,7 @@
 /*
- * Resolving a batch: the walk, and the lookups that it needs to go on.
+ * Resolving a batch: the walk, and the lookups that it needs to go on.  Those
+ * of a round go together, so that a level of the graph costs one round trip.
+ * If that fails they go one at a time, to see which it was.
  */
 #include "flow/batch_private.h"
 #include "observe/log.h"
@@ -17,6 +19,7 @@ batch_resolve(struct batch *batch)
 		break;
 	case PGRIPPLE_WALK_LOOKUPS:
 		batch->lookup = 0;
+		batch->n_alone = 0;
 		batch_step(batch, BATCH_ON_LOOKUPS);
 		break;
 	default:
@@ -25,9 +28,11 @@ batch_resolve(struct batch *batch)
 }
 
 static void
-next_lookup(struct batch *batch)
+go_on(struct batch *batch, size_t n_done)
 {
-	if (++batch->lookup < pgripple_walk_n_lookups(batch->walk))
+	batch->lookup += n_done;
+	batch->n_alone -= batch->n_alone > 0;
+	if (batch->lookup < pgripple_walk_n_lookups(batch->walk))
 		batch_step(batch, BATCH_ON_LOOKUPS);
 	else
 		batch_resolve(batch);
@@ -37,16 +42,15 @@ static int
 answer(struct batch *batch, const struct lookup_row *rows, size_t n_rows,
     struct pgripple_error *err)
 {
-	const struct pgripple_lookup *lookup =
-	    pgripple_walk_lookup(batch->walk, batch->lookup);
-
 	for (size_t i = 0; i < n_rows; i++) {
+		size_t number = batch->lookup + rows[i].number;
+		const struct pgripple_lookup *lookup =
+		    pgripple_walk_lookup(batch->walk, number);
 		struct pgripple_row row;
 
 		if (pgripple_row_decode(batch->arena, lookup->model->table,
 			rows[i].image, rows[i].length, &row, err) < 0 ||
-		    pgripple_walk_answer(
-			batch->walk, batch->lookup, &row, err) < 0)
+		    pgripple_walk_answer(batch->walk, number, &row, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -72,7 +76,19 @@ escalate(struct batch *batch, const struct pgripple_error *why)
 	if (pgripple_walk_escalate(batch->walk, batch->lookup, &err) < 0)
 		batch_fail(batch, &err);
 	else
-		next_lookup(batch);
+		go_on(batch, 1);
+}
+
+/* What one of several did to all of them is found out one by one. */
+static void
+give_up(struct batch *batch, const struct pgripple_error *why)
+{
+	if (batch->n_together == 1) {
+		escalate(batch, why);
+		return;
+	}
+	batch->n_alone = batch->n_together;
+	batch_step(batch, BATCH_ON_LOOKUPS);
 }
 
 static void
@@ -86,11 +102,11 @@ on_looked_up(void *context, enum session_outcome outcome,
 	if (outcome == SESSION_LOST)
 		batch_fail(batch, lookup_err);
 	else if (outcome == SESSION_FAILED)
-		escalate(batch, lookup_err);
+		give_up(batch, lookup_err);
 	else if (answer(batch, rows, n_rows, &err) == 0)
-		next_lookup(batch);
+		go_on(batch, batch->n_together);
 	else if (err.kind == PGRIPPLE_ERROR_INPUT)
-		escalate(batch, &err);
+		give_up(batch, &err);
 	else
 		batch_fail(batch, &err);
 }
@@ -98,16 +114,25 @@ on_looked_up(void *context, enum session_outcome outcome,
 void
 batch_look_up(struct batch *batch)
 {
-	const struct pgripple_lookup *lookup =
-	    pgripple_walk_lookup(batch->walk, batch->lookup);
+	struct lookup_group group = {
+	    .graph = batch->graph,
+	    .catalog = batch->catalog,
+	    .max_rows = batch_max_lookup_rows(batch),
+	};
+	size_t n = pgripple_walk_n_lookups(batch->walk) - batch->lookup;
 	struct pgripple_error err;
+	int submitted;
 
-	if (lookup_submit(batch->peers.work, batch->graph, batch->catalog,
-		lookup, batch_max_lookup_rows(batch), on_looked_up, batch,
-		&err) == 0)
-		return;
-	if (err.kind == PGRIPPLE_ERROR_INPUT)
+	if (batch->n_alone > 0)
+		n = 1;
+	for (size_t i = 0; i < n && i < LOOKUP_MAX_GROUP; i++)
+		group.lookups[group.n_lookups++] =
+		    pgripple_walk_lookup(batch->walk, batch->lookup + i);
+	submitted = lookup_submit_group(
+	    batch->peers.work, &group, on_looked_up, batch, &err);
+	batch->n_together = group.n_lookups;
+	if (submitted < 0 && err.kind == PGRIPPLE_ERROR_INPUT)
 		escalate(batch, &err);
-	else
+	else if (submitted < 0)
 		batch_fail(batch, &err);
 }

@@ -57,7 +57,9 @@ struct batch {
 	size_t n_drains;
 	bool has_marks; /* changes that stand for others */
 	size_t n_kept; /* marks that must stay */
-	size_t lookup; /* of this round, under way */
+	size_t lookup; /* of this round: the first that is under way */
+	size_t n_together; /* under way, in one statement */
+	size_t n_alone; /* to come one at a time: together they failed */
 	struct batch_escalation *escalations; /* in the arena */
 	uint64_t session_number; /* of the session that fetched it */
 	int64_t fetched_wall_us;

@@ -20,6 +20,7 @@
 struct wait {
 	lookup_cb done;
 	void *context;
+	bool is_group; /* the lookup's number comes before the image */
 };
 
 /* Which column is compared with which key. */
@@ -102,31 +103,31 @@ print_left(struct buf *sql, const struct pair *pair)
 
 /* "$1::type[]" */
 static void
-print_keys(struct buf *sql, const struct about *about, size_t i)
+print_keys(struct buf *sql, const struct about *about, int first, size_t i)
 {
 	const struct pair *pair = &about->pairs[i];
 
-	buf_printf(sql, "$%zu::%s[]", i + 1, pair->from->type);
+	buf_printf(sql, "$%zu::%s[]", (size_t)first + i, pair->from->type);
 	if (pair->match == CATALOG_MATCH_CAST_KEY)
 		buf_printf(sql, "::%s[]", pair->to->type);
 }
 
 static void
-print_condition(struct buf *sql, const struct about *about)
+print_condition(struct buf *sql, const struct about *about, int first)
 {
 	size_t n = about->n_pairs;
 
 	if (n == 1) {
 		print_left(sql, &about->pairs[0]);
 		buf_add_string(sql, "ANY (");
-		print_keys(sql, about, 0);
+		print_keys(sql, about, first, 0);
 		buf_add_char(sql, ')');
 		return;
 	}
 	buf_add_string(sql, "EXISTS (SELECT FROM unnest(");
 	for (size_t i = 0; i < n; i++) {
 		buf_add_string(sql, i > 0 ? ", " : "");
-		print_keys(sql, about, i);
+		print_keys(sql, about, first, i);
 	}
 	buf_add_string(sql, ") AS k (");
 	for (size_t i = 0; i < n; i++)
@@ -168,7 +169,7 @@ print_lookup(struct request *request, const struct about *about,
 	    image_print(sql, lookup->model->table, about->to, &lookup->wanted);
 
 	buf_add_string(sql, " WHERE ");
-	print_condition(sql, about);
+	print_condition(sql, about, request->n_values + 1);
 	/* Rows of which nothing is wanted are all the same. */
 	buf_printf(sql, " LIMIT %zu", n_wanted > 0 ? max_rows + 1 : 1);
 	add_keys(request, lookup);
@@ -190,11 +191,79 @@ on_answer(void *context, const struct session_answer *answer)
 	}
 	for (size_t i = 0; i < n; i++)
 		rows[i] = (struct lookup_row){
-		    .image = rows_text(&answer->rows, i, 0),
-		    .length = rows_length(&answer->rows, i, 0),
+		    .number = wait.is_group
+				  ? (size_t)rows_int(&answer->rows, i, 0)
+				  : 0,
+		    .image = rows_text(&answer->rows, i, wait.is_group),
+		    .length = rows_length(&answer->rows, i, wait.is_group),
 		};
 	wait.done(wait.context, answer->outcome, rows, n, answer->err);
 	free(rows);
+}
+
+/* How many of the first ones can be sent together. */
+static int
+find_out_all(const struct lookup_group *group, struct about *abouts,
+    size_t *ret_n, struct pgripple_error *err)
+{
+	size_t n_values = 0, n = 0;
+
+	for (; n < group->n_lookups; n++) {
+		n_values += group->lookups[n]->n_columns;
+		if (n > 0 && n_values > REQUEST_MAX_VALUES)
+			break;
+		if (find_out(group->graph, group->catalog, group->lookups[n],
+			&abouts[n], err) == 0)
+			continue;
+		if (n == 0)
+			return -1;
+		break;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/* "SELECT 0, l.image::text FROM (...) AS l (image) UNION ALL ..." */
+static void
+print_group(struct request *request, const struct about *abouts,
+    const struct lookup_group *group)
+{
+	struct buf *sql = &request->sql;
+
+	for (size_t i = 0; i < group->n_lookups; i++) {
+		buf_printf(sql, "%sSELECT %zu, l.image::text FROM (",
+		    i > 0 ? " UNION ALL " : "", i);
+		print_lookup(
+		    request, &abouts[i], group->lookups[i], group->max_rows);
+		buf_add_string(sql, ") AS l (image)");
+	}
+}
+
+int
+lookup_submit_group(struct session *session, struct lookup_group *group,
+    lookup_cb done, void *context, struct pgripple_error *err)
+{
+	struct about abouts[LOOKUP_MAX_GROUP];
+	struct request request = {0};
+	struct wait *wait;
+
+	if (find_out_all(group, abouts, &group->n_lookups, err) != 0)
+		return -1;
+	wait = malloc(sizeof(*wait));
+	if (wait == NULL)
+		return pgripple_error_nomem(err);
+	*wait = (struct wait){done, context, group->n_lookups > 1};
+	if (wait->is_group)
+		print_group(&request, abouts, group);
+	else
+		print_lookup(
+		    &request, abouts, group->lookups[0], group->max_rows);
+	if (request_submit(&request, session, false, on_answer, wait, err) !=
+	    0) {
+		free(wait);
+		return -1;
+	}
+	return 0;
 }
 
 int
@@ -202,23 +271,15 @@ lookup_submit(struct session *session, const struct pgripple_graph *graph,
     const struct catalog *catalog, const struct pgripple_lookup *lookup,
     size_t max_rows, lookup_cb done, void *context, struct pgripple_error *err)
 {
-	struct request request = {0};
-	struct about about;
-	struct wait *wait;
+	struct lookup_group group = {
+	    .graph = graph,
+	    .catalog = catalog,
+	    .lookups = {lookup},
+	    .n_lookups = 1,
+	    .max_rows = max_rows,
+	};
 
-	if (find_out(graph, catalog, lookup, &about, err) != 0)
-		return -1;
-	wait = malloc(sizeof(*wait));
-	if (wait == NULL)
-		return pgripple_error_nomem(err);
-	*wait = (struct wait){done, context};
-	print_lookup(&request, &about, lookup, max_rows);
-	if (request_submit(&request, session, false, on_answer, wait, err) !=
-	    0) {
-		free(wait);
-		return -1;
-	}
-	return 0;
+	return lookup_submit_group(session, &group, done, context, err);
 }
 
 int

@@ -17,6 +17,7 @@
 /* The image of a found row, in the form that captures have: for
  * pgripple_row_decode(). */
 struct lookup_row {
+	size_t number; /* of its lookup in the group */
 	const char *image; /* JSON */
 	size_t length;
 };
@@ -34,6 +35,24 @@ int lookup_submit(struct session *session, const struct pgripple_graph *graph,
     const struct catalog *catalog, const struct pgripple_lookup *lookup,
     size_t max_rows, lookup_cb done, void *context,
     struct pgripple_error *err) MUST_CHECK;
+
+#define LOOKUP_MAX_GROUP 16
+
+/* Lookups that need not wait for each other. */
+struct lookup_group {
+	const struct pgripple_graph *graph;
+	const struct catalog *catalog;
+	const struct pgripple_lookup *lookups[LOOKUP_MAX_GROUP];
+	size_t n_lookups;
+	size_t max_rows; /* of each */
+};
+
+/* The same for all of a group, in one statement and so one round trip; if they
+ * are too many, for the first ones: n_lookups becomes the number of those that
+ * were sent.  If one is refused all fail.  -1: as above, because of the
+ * first. */
+int lookup_submit_group(struct session *session, struct lookup_group *group,
+    lookup_cb done, void *context, struct pgripple_error *err) MUST_CHECK;
 
 struct buf;
 struct command;

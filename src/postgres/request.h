@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "postgres/session.h"
 
-#define REQUEST_MAX_VALUES 8
+#define REQUEST_MAX_VALUES 32
 
 struct request {
 	struct buf sql;

@@ -54,6 +54,12 @@ def config(database, redis_server, make_config):
     return make
 
 
+def lookups_since(database, log_start):
+    return [entry for entry in
+            database.server.log_text(log_start).splitlines()
+            if "CROSS JOIN LATERAL" in entry and "execute" in entry]
+
+
 def touch_root(database, root=1):
     database.execute(f"UPDATE root SET name = name || 'x' WHERE id = {root}")
 
@@ -78,11 +84,7 @@ def test_a_level_costs_one_round_trip(database, config, cache, make_daemon):
     assert vanished(cache, [f"{table}:{n}" for table in "abcdef"
                             for n in (1, 2)]) == {
         f"{table}:1" for table in "abcdef"}
-    lookups = [entry for entry in
-               database.server.log_text(log_start).splitlines()
-               if "row_to_json(image.*)" in entry and "duration" in entry
-               and "execute" in entry]
-    assert len(lookups) == 5, lookups
+    assert len(lookups_since(database, log_start)) == 5
 
 
 def test_rows_that_a_policy_hides_are_not_missed(
@@ -264,3 +266,52 @@ def unlinked_keys(monitor):
         if command["command"].endswith("the end"):
             return keys
     return keys
+
+
+FAN = """\
+    models:
+      a: {table: a, invalidate: ["a:{id}"]}
+      b: {table: b, invalidate: ["b:{id}"]}
+      c: {table: c, invalidate: ["c:{id}"]}
+      d: {table: d, invalidate: ["d:{id}"]}
+      link: {table: link}
+    relations:
+      - a.id -> b.up
+      - a.id -> c.up
+      - a.(id, up) -> d.(id, up)
+      - a.id -> link.a_id
+      - link.b_id -> b.id: { transitive: false }
+    """
+
+
+@pytest.mark.parametrize("broken", [
+    None, "DROP TABLE c", "ALTER TABLE c ENABLE ROW LEVEL SECURITY"])
+def test_the_edges_of_a_level_go_together(
+        database, config, cache, make_daemon, broken):
+    """And one at a time if together they fail, to see which it was."""
+    database.execute("".join(
+        f"CREATE TABLE {table} (id int PRIMARY KEY, up int);"
+        f" INSERT INTO {table} SELECT n, n FROM generate_series(1, 9) AS n;"
+        for table in "abcd")
+        + "CREATE TABLE link (a_id int, b_id int);"
+          " INSERT INTO link VALUES (1, 7)")
+    made = config(FAN)
+    database.execute(f'ALTER DATABASE "{database.name}" SET'
+                     " log_min_duration_statement = 0")
+    daemon = make_daemon(made)
+    if broken:
+        database.execute(broken)
+    keys = [f"{table}:{n}" for table in "abcd" for n in range(1, 9)]
+    warm(cache, *keys)
+    log_start = database.server.log_size()
+    database.execute("DELETE FROM a WHERE id = 1")
+    wait_quiet(database)
+    gone = {"a:1", "b:1", "b:7", "d:1"}
+    if not broken:
+        assert vanished(cache, keys) == gone | {"c:1"}
+        assert len(lookups_since(database, log_start)) == 1
+    else:
+        assert vanished(cache, keys) == gone | {
+            f"c:{n}" for n in range(1, 9)}
+        assert [event["relation"] for event in
+                daemon.events("lookup.failed")] == ["a.id -> c.up"]
