@@ -6,10 +6,13 @@
  */
 #include "redis/apply_private.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/json_write.h"
 #include "observe/log.h"
+
+/* Bytes of a key, and of Redis's words, that a reason has. */
+#define MAX_TOLD 500
 
 void
 reply_fail(struct apply *apply, enum redis_apply_outcome outcome,
@@ -64,31 +67,46 @@ send_again(struct apply *apply, const struct range *range, bool is_single)
 	apply->is_nonce_sent = false;
 }
 
-static void
-reject(struct apply *apply, size_t operation, const char *words)
+/* Postgres keeps it: so it is ASCII, whatever bytes key and words have, and can
+ * be cut anywhere. */
+static char *
+explain(const struct apply *apply, const struct pgripple_operation *refused,
+    const struct redis_reply *words)
 {
-	const struct pgripple_operation *refused =
-	    &apply->operations[operation];
-	char reason[1024];
-	char *copy;
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	CLEANUP(buf_done) struct buf ascii = BUF_INIT;
+	const char *server = redis_connection_describe(apply->conn);
 
-	(void)snprintf(reason, sizeof(reason),
-	    "redis at \"%s\" refused %s of \"%.400s\": \"%.300s\"",
-	    redis_connection_describe(apply->conn), command_name(refused->kind),
-	    refused->key, words);
-	copy = strdup(reason);
-	if (copy == NULL) {
+	buf_add_string(&text, "redis at ");
+	json_write_quoted(&text, server, strlen(server));
+	buf_printf(&text, " refused %s of ", command_name(refused->kind));
+	json_write_quoted(&text, refused->key,
+	    refused->key_length < MAX_TOLD ? refused->key_length : MAX_TOLD);
+	buf_add_string(&text, ": ");
+	json_write_quoted(&text, words->text,
+	    words->length < MAX_TOLD ? words->length : MAX_TOLD);
+	if (!text.failed)
+		json_write_ascii(&ascii, text.bytes, text.n);
+	return text.failed || ascii.failed ? NULL : steal(&ascii.bytes);
+}
+
+static void
+reject(struct apply *apply, size_t operation, const struct redis_reply *words)
+{
+	char *reason = explain(apply, &apply->operations[operation], words);
+
+	if (reason == NULL) {
 		fail_nomem(apply);
 		return;
 	}
 	if (!reserve(apply, (void **)&apply->rejections,
 		apply->result.n_rejections, &apply->rejection_capacity,
 		sizeof(*apply->rejections))) {
-		free(copy);
+		free(reason);
 		return;
 	}
 	apply->rejections[apply->result.n_rejections++] =
-	    (struct redis_rejection){operation, copy};
+	    (struct redis_rejection){operation, reason};
 }
 
 static void
@@ -119,8 +137,11 @@ take_array(struct apply *apply, const struct range *range,
 	left = redis_reply_item(reply, 1);
 	apply->result.n_removed += (uint64_t)removed.integer;
 	take_left(apply, range->from, left.integer);
-	if (reply->n_items > 2)
-		reject(apply, range->from, redis_reply_item(reply, 2).text);
+	if (reply->n_items > 2) {
+		struct redis_reply words = redis_reply_item(reply, 2);
+
+		reject(apply, range->from, &words);
+	}
 }
 
 static void
@@ -186,7 +207,7 @@ take_refusal(struct apply *apply, const struct range *range,
 		if (range->n > 1)
 			send_again(apply, range, true);
 		else
-			reject(apply, range->from, reply->text);
+			reject(apply, range->from, reply);
 		return true;
 	default:
 		return false;

@@ -283,6 +283,17 @@ def test_a_key_that_is_refused_for_good_holds_nobody_up(
     assert guarded.root.keys() == [] and rejected(database) == []
 
 
+def test_a_refused_key_may_be_any_text(start, guarded):
+    database, _ = start(['{ key: "no:{slug}" }', '{ tag: "tag:{id}" }'],
+                        redis_url=guarded.url)
+    guarded.root.sadd("tag:1", b"no:\xff\xfe")
+    database.execute("UPDATE item SET slug = %s WHERE id = 1",
+                     "\u00e9" * 300 + "\n\"")
+    wait_quiet(database)
+    (_, reason), = rejected(database)
+    assert "NOPERM" in reason or "can't access" in reason
+
+
 def test_changes_beside_a_refused_one_are_not_rejected(start, guarded):
     database, daemon = start(
         ['"item:{id}"', '{ version: "item:v", where: { id: [1] } }',

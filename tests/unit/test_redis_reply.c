@@ -49,6 +49,26 @@ Test(redis_reply, errors_have_a_meaning)
 	    {"MOVED 3999 127.0.0.1:6381", REDIS_REFUSAL_CLUSTER},
 	    {"ASK 3999 127.0.0.1:6381", REDIS_REFUSAL_CLUSTER},
 	    {"CROSSSLOT Keys in request don't hash", REDIS_REFUSAL_CLUSTER},
+	    {"WRONGTYPE Operation against a key holding the wrong kind of "
+	     "value",
+		REDIS_REFUSAL_KEY},
+	    {"NOPERM this user has no permissions to access one of the keys "
+	     "used as arguments",
+		REDIS_REFUSAL_KEY},
+	    {"NOPERM this user has no permissions to access one of the "
+	     "channels used as arguments",
+		REDIS_REFUSAL_KEY},
+	    {"NOPERM No permissions to access a key", REDIS_REFUSAL_KEY},
+	    {"NOPERM this user has no permissions to run the 'unlink' command",
+		REDIS_REFUSAL_DENIED},
+	    {"ERR The user executing the script can't access at least one of "
+	     "the keys mentioned in the command arguments",
+		REDIS_REFUSAL_KEY},
+	    {"ERR The user executing the script can't run this command or "
+	     "subcommand",
+		REDIS_REFUSAL_DENIED},
+	    {"ERR value is not an integer or out of range", REDIS_REFUSAL_KEY},
+	    {"NOSCRIPT No matching script.", REDIS_REFUSAL_SCRIPT},
 	    {"ERR unknown command", REDIS_REFUSAL_OTHER},
 	    {"READONLYX", REDIS_REFUSAL_OTHER},
 	    {"READ", REDIS_REFUSAL_OTHER},
