@@ -157,6 +157,7 @@ struct pgripple_graph {
 	size_t n_relations;
 	struct pgripple_table *tables;
 	size_t n_tables;
+	struct pgripple_table **tables_by_name; /* sorted, to be searched */
 	struct arena *arena; /* owns all of the above */
 };
 

@@ -4,6 +4,7 @@
  */
 #include <pgripple/graph.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/graph_spec.h"
@@ -211,22 +212,68 @@ pgripple_graph_settle(struct pgripple_graph *graph)
 		graph->relations[i].direct = is_direct(&graph->relations[i]);
 }
 
-static bool
-is_text(const char *string, const char *bytes, size_t length)
+static int
+compare_text(const char *string, const char *bytes, size_t length)
 {
-	return strlen(string) == length && memcmp(string, bytes, length) == 0;
+	size_t string_length = strlen(string);
+	int order = memcmp(
+	    string, bytes, string_length < length ? string_length : length);
+
+	if (order != 0)
+		return order;
+	return (string_length > length) - (string_length < length);
+}
+
+static int
+compare_table(const struct pgripple_table *table, const char *schema,
+    size_t schema_length, const char *name, size_t name_length)
+{
+	int order = compare_text(table->name, name, name_length);
+
+	return order != 0 ? order
+			  : compare_text(table->schema, schema, schema_length);
+}
+
+static int
+compare_tables(const void *a, const void *b)
+{
+	const struct pgripple_table *first = *(struct pgripple_table *const *)a;
+	const struct pgripple_table *second =
+	    *(struct pgripple_table *const *)b;
+
+	return compare_table(first, second->schema, strlen(second->schema),
+	    second->name, strlen(second->name));
+}
+
+void
+graph_sort_tables(struct pgripple_graph *graph)
+{
+	for (size_t i = 0; i < graph->n_tables; i++)
+		graph->tables_by_name[i] = &graph->tables[i];
+	if (graph->n_tables > 1)
+		qsort(graph->tables_by_name, graph->n_tables,
+		    sizeof(struct pgripple_table *), compare_tables);
 }
 
 struct pgripple_table *
 pgripple_graph_table(const struct pgripple_graph *graph, const char *schema,
     size_t schema_length, const char *name, size_t name_length)
 {
-	for (size_t i = 0; i < graph->n_tables; i++) {
-		struct pgripple_table *table = &graph->tables[i];
+	size_t from = 0;
+	size_t to = graph->n_tables;
 
-		if (is_text(table->name, name, name_length) &&
-		    is_text(table->schema, schema, schema_length))
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		struct pgripple_table *table = graph->tables_by_name[middle];
+		int order = compare_table(
+		    table, schema, schema_length, name, name_length);
+
+		if (order == 0)
 			return table;
+		if (order < 0)
+			from = middle + 1;
+		else
+			to = middle;
 	}
 	return NULL;
 }

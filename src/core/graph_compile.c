@@ -465,9 +465,14 @@ graph_compile(struct loader *l, struct pgripple_graph *graph)
 	    arena_array(c.arena, spec->n_models, sizeof(*graph->models));
 	graph->tables =
 	    arena_array(c.arena, spec->n_models, sizeof(*graph->tables));
+	graph->tables_by_name = arena_array(
+	    c.arena, spec->n_models, sizeof(struct pgripple_table *));
 	graph->relations =
 	    arena_array(c.arena, spec->n_relations, sizeof(*graph->relations));
 	if (graph->models == NULL || graph->tables == NULL ||
-	    graph->relations == NULL || compile_parts(&c) < 0)
+	    graph->tables_by_name == NULL || graph->relations == NULL ||
+	    compile_parts(&c) < 0)
 		l->out_of_memory = true;
+	else
+		graph_sort_tables(graph);
 }

@@ -168,5 +168,7 @@ void meaning_check(struct loader *l);
 /* graph_compile.c; for a spec without faults.  Notes in the loader when it
  * ran out of memory. */
 void graph_compile(struct loader *l, struct pgripple_graph *graph);
+/* graph.c; makes tables_by_name of the tables. */
+void graph_sort_tables(struct pgripple_graph *graph);
 
 #endif

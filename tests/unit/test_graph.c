@@ -341,3 +341,35 @@ Test(graph, takes_256_columns)
 	cr_assert(pgripple_columns_has(&graph->models[0].needed_to_stop, 255));
 	pgripple_graph_free(graph);
 }
+
+Test(graph, finds_each_of_many_tables_and_no_other)
+{
+	struct buf yaml = BUF_INIT;
+	struct pgripple_graph *graph;
+	char name[32];
+
+	buf_add_string(&yaml, "models:\n");
+	for (int i = 0; i < 300; i++)
+		buf_printf(&yaml,
+		    "  m%d: { table: %s.t%d, invalidate: [\"m%d:{id}\"] }\n", i,
+		    i % 2 == 0 ? "public" : "other", i, i);
+	graph = build_graph(yaml.bytes);
+	for (int i = 0; i < 300; i++) {
+		const char *schema = i % 2 == 0 ? "public" : "other";
+		const char *wrong = i % 2 == 0 ? "other" : "public";
+		size_t n = (size_t)snprintf(name, sizeof(name), "t%d", i);
+		const struct pgripple_table *table = pgripple_graph_table(
+		    graph, schema, strlen(schema), name, n);
+
+		cr_assert_not_null(table);
+		cr_assert_str_eq(table->name, name);
+		cr_assert_null(
+		    pgripple_graph_table(graph, wrong, strlen(wrong), name, n));
+	}
+	cr_assert_null(pgripple_graph_table(graph, "public", 6, "t", 1));
+	cr_assert_null(pgripple_graph_table(graph, "public", 6, "t0\0x", 4));
+	cr_assert_null(pgripple_graph_table(graph, "public", 6, "", 0));
+	cr_assert_null(pgripple_graph_table(graph, "publi", 5, "t0", 2));
+	pgripple_graph_free(graph);
+	buf_done(&yaml);
+}
