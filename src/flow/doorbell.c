@@ -120,6 +120,7 @@ doorbell_step(struct doorbell *doorbell, enum doorbell_event event)
 		doze(doorbell);
 		break;
 	case DOORBELL_GATHER:
+		doorbell->fetch(doorbell->context, false);
 		wait_for_ms(doorbell, GATHER_MS);
 		break;
 	case DOORBELL_BUG:

@@ -13,7 +13,8 @@
  *
  * While one change after the other comes, batches would be of one change each:
  * so whoever is awake and found little waits for company.  The fetch that woke
- * it, and the next, never wait.
+ * it never waits.  What rang meanwhile is forgotten with the wait: the fetch
+ * that ends it comes after.
  */
 #include "flow/doorbell_states.h"
 
