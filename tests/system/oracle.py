@@ -20,6 +20,7 @@ what he read before a commit is not pgripple's, and not part of this.
 import argparse
 import os
 import random
+import shutil
 import sys
 import time
 from collections import Counter
@@ -286,15 +287,25 @@ class Oracle:
                 f"again: tests/system/oracle.py --seed {self.case.seed}")
 
     def close(self):
+        """End everything; raises if the daemon came to a bad end."""
         for writer in self.writers:
             writer.close()
-        if self.daemon is not None:
+        try:
+            if self.daemon is not None:
+                self.end_daemon()
+        finally:
+            self.cache.close()
+            self.database.drop()
+            shutil.rmtree(self.folder)
+
+    def end_daemon(self):
+        try:
             self.daemon.resume()
             self.daemon.stop()
             assert not self.daemon.sanitizer_reports()
+        finally:
+            self.daemon.kill()
             self.config.remove()
-        self.cache.close()
-        self.database.drop()
 
 
 # The command line.
