@@ -758,7 +758,7 @@ COMMENT ON FUNCTION pgripple.enable() IS
 CREATE OR REPLACE FUNCTION pgripple.applied(xid xid8) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
     RETURN pg_visible_in_snapshot($1, pg_current_snapshot())
         AND pgripple.is_enabled()

@@ -542,6 +542,18 @@ def test_a_transaction_without_changes_is_applied(items):
     assert applied(items, write(items, "CREATE TABLE x ()"))
 
 
+def test_asking_does_not_compile_anything(items):
+    """The costs of what is switched off there would have the server do so, for
+    a quarter of a second."""
+    session = items.connect()
+    run(session, "SET client_min_messages = debug1; SET jit = on")
+    run(session, "SELECT pgripple.applied('1')")
+    assert not [text for text in session.notices if "JIT" in text]
+    run(session, "SET jit_above_cost = 0")
+    run(session, "SELECT count(*) FROM pg_class")
+    assert [text for text in session.notices if "JIT" in text]
+
+
 def test_a_transaction_under_way_is_not_applied(items):
     writer = items.connect(autocommit=False)
     run(writer, "CREATE TABLE x ()")
