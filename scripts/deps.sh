@@ -16,7 +16,11 @@ packages_for() {
     test)
         echo postgresql redis-server pgbouncer libcriterion-dev \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
-            graphviz python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis
+            graphviz python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
+            nodejs
+        # Node of another source than Debian brings npm along, and Debian's
+        # does not go with it.
+        command -v npm >/dev/null || echo npm
         ;;
     long)
         echo valgrind
@@ -75,4 +79,19 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -qq -y --no-install-recommends "${missing[@]}" \
         >/dev/null
+}
+
+# The modules that the tests of docs/recipes need, in node_modules beside their
+# package.json; installed anew when the lock file has changed.
+need_node_modules() {
+    local folder=tests/system/recipes
+    (
+        cd "$folder" || exit
+        exec 9<package-lock.json
+        flock 9
+        if ! cmp -s package-lock.json node_modules/.installed; then
+            npm ci --prefer-offline --no-audit --no-fund --loglevel=error
+            cp package-lock.json node_modules/.installed
+        fi
+    )
 }

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
 . scripts/deps.sh
 need_packages build test
+need_node_modules
 
 export PYTHONDONTWRITEBYTECODE=1
 results=$(mktemp -d)
