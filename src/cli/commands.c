@@ -101,9 +101,10 @@ const struct cli_command cli_commands[] = {
 	    "with their SQL, and what would be done\nin Redis. Reads from "
 	    "Postgres, writes nowhere, and leaves Redis alone.\n\n"
 	    "The row after the model is that of an insert, or of a delete "
-	    "with --op delete.\nColumns that are not given are read from the "
-	    "table if the primary key is; of\nan update, those that one row "
-	    "lacks are as in the other.",
+	    "with --op delete,\nor is asked for by hand with --op invalidate. "
+	    "Columns that are not given are\nread from the table if the "
+	    "primary key is; of an update, those that one row lacks\nare as "
+	    "in the other.",
 	.examples = "  pgripple explain team '{\"id\": 10}'\n"
 		    "  pgripple explain team --old '{\"id\": 10, "
 		    "\"tournament_id\": 1}' \\\n"

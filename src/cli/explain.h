@@ -5,12 +5,14 @@
  *	explain_change.c    that as a change, as a trigger would have written
  *	                    it
  *	explain_walk.c      the walk, with all that it tells
+ *	explain_led.c       which rows led to which
  *	explain_words.c     reasons in words
  *	explain_text.c      for people
  *	explain_json.c      for programs
+ *	explain_online.c    the database that is asked
  *	explain.c           the command
  *
- * All but the command itself is pure: the database is asked through functions.
+ * All but the last two is pure: the database is asked through functions.
  */
 #ifndef PGRIPPLE_CLI_EXPLAIN_H
 #define PGRIPPLE_CLI_EXPLAIN_H
@@ -26,7 +28,8 @@
 #include "base/util.h"
 #include "postgres/table_row.h"
 
-/* What the words of the command say; the images are objects, or NULL. */
+/* What the words of the command say; the images are objects, or NULL.  Who asks
+ * by hand gives a new one, or none for the whole model. */
 struct explain_request {
 	enum pgripple_op op;
 	const struct json *old_image;
@@ -69,7 +72,11 @@ struct explain_database {
 
 /* A lookup that was asked, or would be. */
 struct explain_lookup {
+	/* NULL: of rows that were asked for by hand. */
 	const struct pgripple_relation *relation;
+	const struct pgripple_model *model;
+	struct pgripple_columns missing; /* what the keys do not tell */
+	size_t n_columns; /* of a key */
 	const struct pgripple_value *keys; /* of the first few */
 	size_t n_shown;
 	size_t n_keys;
@@ -113,13 +120,14 @@ struct explain_row {
 
 struct explanation {
 	const struct pgripple_graph *graph;
-	const struct pgripple_model *model;
+	const struct pgripple_model *model; /* NULL: any of several */
 	const struct explain_database *database; /* NULL: offline */
 	struct pgripple_limits limits;
 	struct arena *arena; /* the walk's: owns what follows */
 	struct pgripple_walk *walk;
-	const char *json; /* the change, as in the outbox */
-	struct pgripple_change change;
+	const char *json; /* of the only change, as in the outbox */
+	const struct pgripple_change *changes;
+	size_t n_changes;
 	bool is_no_change; /* an update of nothing that matters */
 	const char **notes;
 	size_t n_notes;
@@ -142,6 +150,12 @@ int explain_new(const struct pgripple_graph *graph,
     const struct explain_request *request,
     const struct explain_database *database, struct explanation **ret,
     struct pgripple_error *err) MUST_CHECK;
+/* Explains changes together, as they lie in the outbox.  -1: INPUT (a change
+ * that is not understood), PEER, NOMEM. */
+int explain_new_of_changes(const struct pgripple_graph *graph,
+    const struct pgripple_limits *limits, const char *const *changes,
+    size_t n_changes, const struct explain_database *database,
+    struct explanation **ret, struct pgripple_error *err) MUST_CHECK;
 void explain_free(struct explanation *explanation);
 
 /* Makes explanation->json and the notes on where its values come from. */
@@ -152,8 +166,8 @@ int explain_change_make(struct explanation *explanation,
 int explain_note(struct explanation *explanation, const char *format, ...)
     PRINTF_LIKE(2, 3) MUST_CHECK;
 
-/* The whole explanation: for people, ending in a newline, and as one JSON
- * object. */
+/* The whole explanation: for people, ending in a newline, and (of a single
+ * change) as one JSON object. */
 void explain_print_text(struct explanation *explanation, struct buf *text);
 void explain_print_json(struct explanation *explanation, struct buf *json);
 
@@ -179,7 +193,7 @@ void explain_add_no_key(struct buf *buf, const struct pgripple_touch *touch,
     const struct pgripple_rule *rule);
 /* Why the values at hand do not replace a lookup. */
 void explain_add_lookup_reason(
-    struct buf *buf, const struct pgripple_relation *relation);
+    struct buf *buf, const struct explain_lookup *lookup);
 void explain_add_cause(struct buf *buf, const struct explanation *explanation,
     const struct pgripple_relation *relation, enum pgripple_cause cause);
 
@@ -205,10 +219,11 @@ int explain_follow(struct explanation *explanation,
     const struct pgripple_touch *touch,
     const struct pgripple_relation *relation,
     struct explain_led *ret_led) MUST_CHECK;
-/* The rows that the change itself touched. */
+/* The rows that the changes themselves touched. */
 int explain_roots(struct explanation *explanation, struct explain_row ***ret,
     size_t *ret_n) MUST_CHECK;
-/* "old", "new", "old and new", or NULL for a row that did not change itself. */
+/* "old", "new", "old and new", or NULL for a row that did not change itself, or
+ * was asked for by hand. */
 const char *explain_image_name(
     const struct explanation *explanation, const struct pgripple_touch *touch);
 

@@ -22,6 +22,7 @@ struct maker {
 	struct explanation *explanation;
 	const struct pgripple_table *table;
 	const struct explain_database *database;
+	bool captured_only; /* no other columns may be given */
 	const struct json **old_values; /* by captured column; NULL: none */
 	const struct json **new_values;
 };
@@ -30,9 +31,12 @@ static const char **
 known_columns(const struct maker *maker, size_t *ret_n)
 {
 	const struct pgripple_table *table = maker->table;
-	const struct explain_database *database = maker->database;
-	size_t n = database != NULL ? database->n_columns
-				    : table->n_columns + table->n_ignore;
+	const struct explain_database *database =
+	    maker->captured_only ? NULL : maker->database;
+	size_t n_captured = maker->captured_only
+				? table->n_columns
+				: table->n_columns + table->n_ignore;
+	size_t n = database != NULL ? database->n_columns : n_captured;
 	const char **names =
 	    arena_array(maker->explanation->arena, n, sizeof(*names));
 
@@ -51,6 +55,7 @@ refuse_column(const struct maker *maker, const char *name,
 {
 	const char *near = closest(name, known, n_known);
 	const char *model = maker->explanation->model->name;
+	bool of_table = maker->database != NULL && !maker->captured_only;
 	struct buf list = BUF_INIT;
 
 	for (size_t i = 0; i < n_known && list.n < HINT_COLUMNS; i++)
@@ -58,16 +63,16 @@ refuse_column(const struct maker *maker, const char *name,
 		    list.n + strlen(known[i]) < HINT_COLUMNS ? known[i]
 							     : "...");
 	(void)pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
-	    maker->database != NULL
+	    of_table
 		? "the table of model \"%s\" has no column \"%.80s\""
 		: "the graph uses no column of model \"%s\" that is called "
 		  "\"%.80s\"",
 	    model, name);
 	pgripple_error_hint(err, "%s%s%s%s%s.%s",
 	    near != NULL ? "Did you mean \"" : "", near != NULL ? near : "",
-	    near != NULL ? "\"? " : "",
-	    maker->database != NULL ? "It has " : "It uses ", buf_string(&list),
-	    maker->database != NULL
+	    near != NULL ? "\"? " : "", of_table ? "It has " : "It uses ",
+	    buf_string(&list),
+	    of_table || maker->captured_only
 		? ""
 		: " Without --offline all columns may be given.");
 	buf_done(&list);
@@ -357,6 +362,37 @@ print_change(const struct maker *maker, const struct explain_request *request,
 	return explanation->json == NULL ? pgripple_error_nomem(err) : 0;
 }
 
+/* What somebody asks for by hand is of one model and has columns of the graph
+ * alone; the walk looks up what is missing. */
+static int
+print_asked(
+    struct maker *maker, const struct json *image, struct pgripple_error *err)
+{
+	struct explanation *explanation = maker->explanation;
+	CLEANUP(buf_done) struct buf json = BUF_INIT;
+
+	maker->captured_only = true;
+	if (image != NULL && check_columns(maker, image, err) != 0)
+		return -1;
+	if (image != NULL)
+		maker->new_values = values_of(maker, image);
+	if (image != NULL && maker->new_values == NULL)
+		return pgripple_error_nomem(err);
+	json_write_open(&json, '{');
+	json_write_member(
+	    &json, "op", pgripple_op_name(PGRIPPLE_OP_INVALIDATE));
+	json_write_member(&json, "model", explanation->model->name);
+	if (image != NULL)
+		print_image(maker, &json, "new", maker->new_values);
+	else
+		json_write_member(&json, "whole", "by hand");
+	json_write_close(&json, '}');
+	if (!json.failed)
+		explanation->json =
+		    arena_strdup(explanation->arena, json.bytes);
+	return explanation->json == NULL ? pgripple_error_nomem(err) : 0;
+}
+
 int
 explain_change_make(struct explanation *explanation,
     const struct explain_request *request, struct pgripple_error *err)
@@ -368,6 +404,8 @@ explain_change_make(struct explanation *explanation,
 	};
 	const struct json *old = request->old_image, *new = request->new_image;
 
+	if (request->op == PGRIPPLE_OP_INVALIDATE)
+		return print_asked(&maker, new, err);
 	if ((old != NULL && check_columns(&maker, old, err) != 0) ||
 	    (new != NULL &&check_columns(&maker, new, err) != 0))
 		return -1;

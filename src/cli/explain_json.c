@@ -54,13 +54,12 @@ write_operation(struct buf *json, const struct explain_operation *one)
 /* ---- rows ---- */
 
 static void
-write_values(struct buf *json, const struct explanation *explanation,
-    const struct pgripple_touch *touch)
+write_values(struct buf *json, const struct pgripple_touch *touch)
 {
 	const struct pgripple_table *table = touch->model->table;
 	const struct pgripple_columns *needed = pgripple_touch_needed(touch);
 	bool is_update =
-	    touch->own != NULL && explanation->change.op == PGRIPPLE_OP_UPDATE;
+	    touch->own != NULL && touch->own->op == PGRIPPLE_OP_UPDATE;
 
 	json_write_key(json, "values");
 	json_write_open(json, '{');
@@ -167,7 +166,7 @@ write_row(struct buf *json, struct explanation *explanation,
 	if (image != NULL && !touch->whole)
 		json_write_member(json, "image", image);
 	write_flag(json, "whole", touch->whole);
-	write_values(json, explanation, touch);
+	write_values(json, touch);
 	json_write_key(json, "rules");
 	json_write_open(json, '[');
 	if (touch->whole && model->whole_patterns != NULL)
@@ -191,12 +190,15 @@ write_row(struct buf *json, struct explanation *explanation,
 static void
 write_lookup(struct buf *json, const struct explain_lookup *lookup)
 {
-	size_t n_columns = lookup->relation->n_columns;
+	size_t n_columns = lookup->n_columns;
 	struct buf why = BUF_INIT;
 
-	explain_add_lookup_reason(&why, lookup->relation);
+	explain_add_lookup_reason(&why, lookup);
 	json_write_open(json, '{');
-	json_write_member(json, "relation", lookup->relation->name);
+	if (lookup->relation != NULL)
+		json_write_member(json, "relation", lookup->relation->name);
+	else
+		json_write_member(json, "by_hand", lookup->model->name);
 	write_words(json, "why", &why);
 	json_write_member_int(json, "n_keys", (int64_t)lookup->n_keys);
 	json_write_key(json, "keys");

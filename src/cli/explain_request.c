@@ -41,9 +41,10 @@ static int
 read_op(const char *name, enum pgripple_op *op, struct pgripple_error *err)
 {
 	static const char *const names[] = {
-	    "insert", "update", "delete", "truncate"};
+	    "insert", "update", "delete", "truncate", "invalidate"};
 	static const enum pgripple_op ops[] = {PGRIPPLE_OP_INSERT,
-	    PGRIPPLE_OP_UPDATE, PGRIPPLE_OP_DELETE, PGRIPPLE_OP_TRUNCATE};
+	    PGRIPPLE_OP_UPDATE, PGRIPPLE_OP_DELETE, PGRIPPLE_OP_TRUNCATE,
+	    PGRIPPLE_OP_INVALIDATE};
 	const char *near;
 
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)
@@ -57,8 +58,8 @@ read_op(const char *name, enum pgripple_op *op, struct pgripple_error *err)
 	if (near != NULL)
 		pgripple_error_hint(err, "Did you mean \"%s\"?", near);
 	else
-		pgripple_error_hint(
-		    err, "It is insert, update, delete or truncate.");
+		pgripple_error_hint(err,
+		    "It is insert, update, delete, truncate or invalidate.");
 	return -1;
 }
 
@@ -78,11 +79,15 @@ check_images(const struct explain_request *request, struct pgripple_error *err)
 		"Give it after the model, or with --old."},
 	    [PGRIPPLE_OP_TRUNCATE] = {false, false, "no row",
 		"It touches every row of the model."},
+	    [PGRIPPLE_OP_INVALIDATE] = {false, true, "no old row",
+		"Give the row after the model, or none for every row."},
 	};
 	enum pgripple_op op = request->op;
+	bool has_new =
+	    request->new_image != NULL || op == PGRIPPLE_OP_INVALIDATE;
 
 	if ((request->old_image != NULL) == wanted[op].has_old &&
-	    (request->new_image != NULL) == wanted[op].has_new)
+	    has_new == wanted[op].has_new)
 		return 0;
 	(void)pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG, "--op %s needs %s",
 	    pgripple_op_name(op), wanted[op].needs);

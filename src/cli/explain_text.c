@@ -40,8 +40,10 @@ print_head(struct buf *text, const struct explanation *explanation)
 {
 	const struct pgripple_model *model = explanation->model;
 
+	if (model == NULL)
+		return;
 	buf_printf(text, "%s of %s, table %s\n",
-	    pgripple_op_name(explanation->change.op), model->name,
+	    pgripple_op_name(explanation->changes[0].op), model->name,
 	    model->table->spelled);
 	if (explanation->database == NULL)
 		buf_add_string(text, "  offline: no table is read, and columns "
@@ -52,7 +54,8 @@ print_head(struct buf *text, const struct explanation *explanation)
 		buf_add_string(text, "  old and new do not differ, but for "
 				     "ignored columns: that is no change\n");
 	for (size_t i = 0; i < model->table->n_models; i++)
-		if (model->table->models[i] != model)
+		if (model->table->models[i] != model &&
+		    explanation->changes[0].op != PGRIPPLE_OP_INVALIDATE)
 			buf_printf(text, "  %s has the same table\n",
 			    model->table->models[i]->name);
 }
@@ -62,13 +65,12 @@ print_head(struct buf *text, const struct explanation *explanation)
 /* Columns that are known, and those that should be.  Where one row stands for
  * both images, those in which they may differ do not matter. */
 static void
-print_values(struct buf *text, const struct explanation *explanation,
-    const struct pgripple_touch *touch)
+print_values(struct buf *text, const struct pgripple_touch *touch)
 {
 	const struct pgripple_table *table = touch->model->table;
 	const struct pgripple_columns *needed = pgripple_touch_needed(touch);
 	bool is_update =
-	    touch->own != NULL && explanation->change.op == PGRIPPLE_OP_UPDATE;
+	    touch->own != NULL && touch->own->op == PGRIPPLE_OP_UPDATE;
 	const char *comma = " ";
 
 	if (touch->whole) {
@@ -192,7 +194,7 @@ print_row(struct printer *printer, struct explain_row *row, size_t depth)
 	if (image != NULL && !touch->whole)
 		buf_printf(text, " (%s)", image);
 	buf_add_char(text, ':');
-	print_values(text, printer->explanation, touch);
+	print_values(text, touch);
 	if (row->shown || depth >= MAX_DEPTH) {
 		buf_add_string(
 		    text, row->shown ? ", as above\n" : ", and what follows\n");
@@ -212,6 +214,7 @@ print_row(struct printer *printer, struct explain_row *row, size_t depth)
 static void
 print_tree(struct printer *printer)
 {
+	const struct explanation *explanation = printer->explanation;
 	struct explain_row **roots;
 	size_t n_roots;
 
@@ -220,7 +223,8 @@ print_tree(struct printer *printer)
 		return;
 	}
 	for (size_t i = 0; i < n_roots; i++) {
-		buf_add_char(printer->text, '\n');
+		if (i > 0 || explanation->model != NULL)
+			buf_add_char(printer->text, '\n');
 		print_row(printer, roots[i], 0);
 	}
 }
@@ -230,7 +234,7 @@ print_tree(struct printer *printer)
 static void
 print_keys(struct buf *text, const struct explain_lookup *lookup)
 {
-	size_t n_columns = lookup->relation->n_columns;
+	size_t n_columns = lookup->n_columns;
 
 	buf_printf(text, "%zu key%s: ", lookup->n_keys, plural(lookup->n_keys));
 	for (size_t i = 0; i < lookup->n_shown; i++) {
@@ -249,14 +253,18 @@ print_keys(struct buf *text, const struct explain_lookup *lookup)
 static void
 print_lookup(struct buf *text, const struct explain_lookup *lookup)
 {
-	buf_printf(text, "  %s: ", lookup->relation->name);
+	if (lookup->relation != NULL)
+		buf_printf(text, "  %s: ", lookup->relation->name);
+	else
+		buf_printf(text,
+		    "  rows of %s, asked for by hand: ", lookup->model->name);
 	if (lookup->problem == NULL)
 		buf_printf(
 		    text, "%zu row%s", lookup->n_rows, plural(lookup->n_rows));
 	else
 		buf_add_string(text, lookup->problem);
 	buf_add_string(text, "\n    needed: ");
-	explain_add_lookup_reason(text, lookup->relation);
+	explain_add_lookup_reason(text, lookup);
 	buf_add_string(text, "\n    ");
 	print_keys(text, lookup);
 	if (lookup->sql != NULL)

@@ -66,18 +66,35 @@ on_escalation(void *context, const struct pgripple_relation *relation,
 
 /* ---- lookups ---- */
 
+static struct pgripple_columns
+missing_columns(const struct pgripple_lookup *lookup)
+{
+	struct pgripple_columns missing;
+
+	if (lookup->relation != NULL)
+		return pgripple_relation_missing(lookup->relation);
+	missing = lookup->model->needed_to_own;
+	for (size_t i = 0; i < lookup->n_columns; i++)
+		missing.bits[lookup->columns[i] / 64] &=
+		    ~(UINT64_C(1) << (lookup->columns[i] % 64));
+	return missing;
+}
+
 static struct explain_lookup *
 keep_lookup(
     struct explanation *explanation, const struct pgripple_lookup *lookup)
 {
 	struct explain_lookup *kept =
 	    arena_alloc(explanation->arena, sizeof(*kept));
-	size_t n_columns = lookup->relation->n_columns;
+	size_t n_columns = lookup->n_columns;
 	struct pgripple_value *keys;
 
 	if (kept == NULL)
 		return NULL;
 	kept->relation = lookup->relation;
+	kept->model = lookup->model;
+	kept->missing = missing_columns(lookup);
+	kept->n_columns = n_columns;
 	kept->n_keys = lookup->n_keys;
 	kept->n_shown =
 	    lookup->n_keys < MAX_SHOWN_KEYS ? lookup->n_keys : MAX_SHOWN_KEYS;
@@ -98,8 +115,7 @@ take_answer(struct explanation *explanation, size_t lookup,
     const struct explain_answer *answer, struct pgripple_error *err)
 {
 	const struct pgripple_table *table =
-	    pgripple_walk_lookup(explanation->walk, lookup)
-		->relation->to->table;
+	    pgripple_walk_lookup(explanation->walk, lookup)->model->table;
 
 	for (size_t i = 0; i < answer->n_images; i++) {
 		const char *image = answer->images[i];
@@ -313,28 +329,65 @@ collect(struct explanation *explanation, struct pgripple_error *err)
 /* ---- the whole ---- */
 
 static int
-explain(struct explanation *explanation, const struct explain_request *request,
+decode(struct explanation *explanation, const char *json,
+    struct pgripple_change *ret_change, struct pgripple_error *err)
+{
+	int outcome = pgripple_change_decode(explanation->arena,
+	    explanation->graph, json, strlen(json), ret_change, err);
+
+	if (outcome == PGRIPPLE_DECODE_UNWATCHED)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+		    "the graph has no model of the change's table");
+	return outcome < 0 ? -1 : 0;
+}
+
+/* Decodes the changes, and walks. */
+static int
+explain(struct explanation *explanation, const char *const *texts, size_t n,
     struct pgripple_error *err)
 {
-	int outcome;
+	struct pgripple_change *changes =
+	    arena_array(explanation->arena, n, sizeof(*changes));
 
-	if (explain_change_make(explanation, request, err) != 0)
-		return -1;
-	outcome = pgripple_change_decode(explanation->arena, explanation->graph,
-	    explanation->json, strlen(explanation->json), &explanation->change,
-	    err);
-	if (outcome != PGRIPPLE_DECODE_DONE)
-		return outcome < 0 ? -1
-				   : pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
-					 "a change that was made here was not "
-					 "understood");
+	if (changes == NULL)
+		return pgripple_error_nomem(err);
+	explanation->changes = changes;
+	explanation->n_changes = n;
+	for (size_t i = 0; i < n; i++)
+		if (decode(explanation, texts[i], &changes[i], err) != 0)
+			return -1;
 	if (explanation->is_no_change)
 		return 0;
-	if (pgripple_walk_add(explanation->walk, &explanation->change, err) !=
-		0 ||
-	    walk_through(explanation, err) != 0)
-		return -1;
-	return collect(explanation, err);
+	for (size_t i = 0; i < n; i++)
+		if (pgripple_walk_add(explanation->walk, &changes[i], err) != 0)
+			return -1;
+	return walk_through(explanation, err) != 0 ? -1
+						   : collect(explanation, err);
+}
+
+static struct explanation *
+explanation_new(const struct pgripple_graph *graph,
+    const struct pgripple_limits *limits,
+    const struct explain_database *database)
+{
+	struct explanation *explanation = calloc(1, sizeof(*explanation));
+
+	if (explanation == NULL)
+		return NULL;
+	explanation->graph = graph;
+	explanation->limits = *limits;
+	explanation->database = database;
+	explanation->last_lookup = &explanation->lookups;
+	explanation->last_escalation = &explanation->escalations;
+	explanation->walk = pgripple_walk_new(graph, limits);
+	if (explanation->walk == NULL) {
+		explain_free(explanation);
+		return NULL;
+	}
+	explanation->arena = pgripple_walk_arena(explanation->walk);
+	pgripple_walk_on_escalation(
+	    explanation->walk, on_escalation, explanation);
+	return explanation;
 }
 
 int
@@ -344,25 +397,14 @@ explain_new(const struct pgripple_graph *graph,
     const struct explain_database *database, struct explanation **ret,
     struct pgripple_error *err)
 {
-	struct explanation *explanation = calloc(1, sizeof(*explanation));
+	struct explanation *explanation =
+	    explanation_new(graph, limits, database);
 
 	if (explanation == NULL)
 		return pgripple_error_nomem(err);
-	explanation->graph = graph;
 	explanation->model = model;
-	explanation->limits = *limits;
-	explanation->database = database;
-	explanation->last_lookup = &explanation->lookups;
-	explanation->last_escalation = &explanation->escalations;
-	explanation->walk = pgripple_walk_new(graph, limits);
-	if (explanation->walk == NULL) {
-		explain_free(explanation);
-		return pgripple_error_nomem(err);
-	}
-	explanation->arena = pgripple_walk_arena(explanation->walk);
-	pgripple_walk_on_escalation(
-	    explanation->walk, on_escalation, explanation);
-	if (explain(explanation, request, err) != 0) {
+	if (explain_change_make(explanation, request, err) != 0 ||
+	    explain(explanation, &explanation->json, 1, err) != 0) {
 		explain_free(explanation);
 		return -1;
 	}
@@ -370,120 +412,21 @@ explain_new(const struct pgripple_graph *graph,
 	return 0;
 }
 
-/* ---- what led where ---- */
-
-static size_t
-count_arrivals(const struct pgripple_arrival *arrival,
-    const struct pgripple_relation *relation)
+int
+explain_new_of_changes(const struct pgripple_graph *graph,
+    const struct pgripple_limits *limits, const char *const *changes,
+    size_t n_changes, const struct explain_database *database,
+    struct explanation **ret, struct pgripple_error *err)
 {
-	size_t n = 0;
+	struct explanation *explanation =
+	    explanation_new(graph, limits, database);
 
-	for (; arrival != NULL; arrival = arrival->next)
-		if (arrival->relation == relation)
-			n += arrival->touch != NULL
-				 ? 1
-				 : count_arrivals(
-				       pgripple_walk_answers(arrival->key),
-				       relation);
-	return n;
-}
-
-static void
-add_arrivals(const struct explanation *explanation,
-    const struct pgripple_arrival *arrival,
-    const struct pgripple_relation *relation, struct explain_row **rows,
-    size_t *n)
-{
-	for (; arrival != NULL; arrival = arrival->next) {
-		if (arrival->relation != relation)
-			continue;
-		if (arrival->touch != NULL)
-			rows[(*n)++] = map_get(&explanation->by_touch,
-			    &arrival->touch, sizeof(arrival->touch));
-		else
-			add_arrivals(explanation,
-			    pgripple_walk_answers(arrival->key), relation, rows,
-			    n);
+	if (explanation == NULL)
+		return pgripple_error_nomem(err);
+	if (explain(explanation, changes, n_changes, err) != 0) {
+		explain_free(explanation);
+		return -1;
 	}
-}
-
-static int
-compare_rows(const void *a, const void *b)
-{
-	size_t first = (*(struct explain_row *const *)a)->number;
-	size_t second = (*(struct explain_row *const *)b)->number;
-
-	return (first > second) - (first < second);
-}
-
-/* The rows that the arrivals lead to, each once, in order. */
-static int
-list_rows(const struct explanation *explanation,
-    const struct pgripple_arrival *arrivals,
-    const struct pgripple_relation *relation, struct explain_row ***ret_rows,
-    size_t *ret_n)
-{
-	size_t n = 0, n_kept = 0;
-	struct explain_row **rows = arena_array(explanation->arena,
-	    count_arrivals(arrivals, relation), sizeof(struct explain_row *));
-
-	if (rows == NULL)
-		return -1;
-	add_arrivals(explanation, arrivals, relation, rows, &n);
-	if (n > 0)
-		qsort(rows, n, sizeof(*rows), compare_rows);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || rows[i] != rows[i - 1])
-			rows[n_kept++] = rows[i];
-	*ret_rows = rows;
-	*ret_n = n_kept;
+	*ret = explanation;
 	return 0;
-}
-
-int
-explain_roots(
-    struct explanation *explanation, struct explain_row ***ret, size_t *ret_n)
-{
-	*ret_n = 0;
-	if (explanation->is_no_change)
-		return 0;
-	return list_rows(explanation, pgripple_walk_roots(explanation->walk, 0),
-	    NULL, ret, ret_n);
-}
-
-int
-explain_follow(struct explanation *explanation,
-    const struct pgripple_touch *touch,
-    const struct pgripple_relation *relation, struct explain_led *ret_led)
-{
-	struct explain_led led = {.touch = touch, .relation = relation};
-
-	led.verdict = pgripple_judge_relation(touch, relation, &led.column);
-	if (list_rows(explanation, touch->onward, relation, &led.rows,
-		&led.n_rows) != 0)
-		return -1;
-	for (size_t i = 0; i < led.n_rows; i++)
-		led.whole |= led.rows[i]->touch->whole;
-	*ret_led = led;
-	return 0;
-}
-
-const char *
-explain_image_name(
-    const struct explanation *explanation, const struct pgripple_touch *touch)
-{
-	const struct pgripple_change *change = &explanation->change;
-	const struct pgripple_arrival *root;
-	size_t n = 0;
-
-	if (touch->own == NULL)
-		return NULL;
-	for (root = pgripple_walk_roots(explanation->walk, 0); root != NULL;
-	     root = root->next)
-		n += root->touch->model == touch->model;
-	if (n == 1 && change->n_old > 0 && change->n_new > 0)
-		return "old and new";
-	return change->n_old > 0 && touch->values == change->old_rows[0].values
-		   ? "old"
-		   : "new";
 }

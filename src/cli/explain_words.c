@@ -160,25 +160,23 @@ explain_add_no_key(struct buf *buf, const struct pgripple_touch *touch,
 }
 
 void
-explain_add_lookup_reason(
-    struct buf *buf, const struct pgripple_relation *relation)
+explain_add_lookup_reason(struct buf *buf, const struct explain_lookup *lookup)
 {
-	const struct pgripple_table *from = relation->from->table;
-	const struct pgripple_table *to = relation->to->table;
-	struct pgripple_columns missing = pgripple_relation_missing(relation);
+	const struct pgripple_relation *relation = lookup->relation;
 	struct pgripple_columns none = {0};
 	const char *also = "";
 
-	if (memcmp(&missing, &none, sizeof(missing)) != 0) {
-		buf_printf(buf, "rows of %s must tell ", relation->to->name);
-		explain_add_columns(buf, to, &missing);
+	if (memcmp(&lookup->missing, &none, sizeof(none)) != 0) {
+		buf_printf(buf, "rows of %s must tell ", lookup->model->name);
+		explain_add_columns(
+		    buf, lookup->model->table, &lookup->missing);
 		also = "; ";
 	}
-	for (size_t i = 0; i < relation->n_columns; i++) {
+	for (size_t i = 0; relation != NULL && i < relation->n_columns; i++) {
 		const struct pgripple_column *a =
-		    &from->columns[relation->from_columns[i]];
+		    &relation->from->table->columns[relation->from_columns[i]];
 		const struct pgripple_column *b =
-		    &to->columns[relation->to_columns[i]];
+		    &relation->to->table->columns[relation->to_columns[i]];
 
 		if (pgripple_relation_is_spelled_alike(relation, i))
 			continue;

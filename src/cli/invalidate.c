@@ -12,9 +12,10 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "cli/commands.h"
+#include "cli/invalidate_show.h"
 #include "cli/output.h"
 #include "cli/setup.h"
-#include "config/settings.h"
+#include "config/configuration.h"
 #include "postgres/command.h"
 #include "postgres/quote.h"
 
@@ -25,6 +26,7 @@
 struct work {
 	struct command *command;
 	const struct options *options;
+	const struct configuration *configuration; /* of a dry run */
 	const char *schema; /* quoted */
 	char xid[32];
 };
@@ -186,27 +188,6 @@ say_asked(const struct work *work)
 	(void)fflush(stdout);
 }
 
-/* The changes as they would be in the outbox. */
-static enum exit_status
-show_and_undo(const struct work *work)
-{
-	const char *xid = work->xid;
-	struct rows rows;
-	struct pgripple_error err;
-
-	if (query(work, "SELECT change FROM ",
-		".outbox WHERE xid = $1::xid8 ORDER BY id", 1, &xid, &rows,
-		&err) != 0)
-		return setup_refused(work->command, &err);
-	for (size_t i = 0; i < rows_count(&rows); i++)
-		(void)printf("%s\n", rows_text(&rows, i, 0));
-	if (command_query(work->command, "ROLLBACK", 0, NULL, NULL, &err) != 0)
-		return setup_refused(work->command, &err);
-	(void)printf("nothing was asked for (--dry-run); \"pgripple explain\" "
-		     "tells what a row leads to\n");
-	return EXIT_STATUS_OK;
-}
-
 static void
 pause_for(int64_t pause_ms)
 {
@@ -265,7 +246,8 @@ run(struct work *work)
 	    ask_all(work, &err) != 0)
 		return setup_refused(work->command, &err);
 	if (options_has(options, OPTION_DRY_RUN))
-		return show_and_undo(work);
+		return invalidate_show(work->command, work->configuration,
+		    work->schema, work->xid);
 	if (command_query(work->command, "COMMIT", 0, NULL, NULL, &err) != 0)
 		return setup_refused(work->command, &err);
 	say_asked(work);
@@ -278,8 +260,7 @@ run(struct work *work)
 static enum exit_status
 confirm(const struct options *options)
 {
-	if (!options_has(options, OPTION_ALL) ||
-	    options_has(options, OPTION_DRY_RUN))
+	if (!options_has(options, OPTION_ALL))
 		return EXIT_STATUS_OK;
 	if (!options_has(options, OPTION_YES))
 		(void)printf("This invalidates everything that the graph knows "
@@ -287,11 +268,16 @@ confirm(const struct options *options)
 	return setup_confirm(options, "invalidated");
 }
 
+/* The configuration is NULL unless it is a dry run. */
 static enum exit_status
-connect_and_run(const struct options *options, const struct settings *settings)
+connect_and_run(const struct options *options, const struct settings *settings,
+    const struct configuration *configuration)
 {
 	CLEANUP(buf_done) struct buf schema = BUF_INIT;
-	struct work work = {.options = options};
+	struct work work = {
+	    .options = options,
+	    .configuration = configuration,
+	};
 	enum exit_status status =
 	    setup_postgres(options, settings, &work.command);
 
@@ -301,6 +287,21 @@ connect_and_run(const struct options *options, const struct settings *settings)
 	work.schema = buf_string(&schema);
 	status = run(&work);
 	command_close(work.command);
+	return status;
+}
+
+/* It needs the graph, which asking does not. */
+static enum exit_status
+run_dry(const struct options *options)
+{
+	struct configuration *configuration;
+	enum exit_status status = setup_configuration(options, &configuration);
+
+	if (status != EXIT_STATUS_OK)
+		return status;
+	status =
+	    connect_and_run(options, configuration->settings, configuration);
+	configuration_free(configuration);
 	return status;
 }
 
@@ -314,12 +315,14 @@ invalidate_command(const struct cli_call *call)
 	if (check_words(call->options, &err) != 0 ||
 	    check_rows(call->options, &err) != 0)
 		return output_usage_error(&err);
+	if (options_has(call->options, OPTION_DRY_RUN))
+		return run_dry(call->options);
 	status = setup_settings(call->options, &settings);
 	if (status != EXIT_STATUS_OK)
 		return status;
 	status = confirm(call->options);
 	if (status == EXIT_STATUS_OK)
-		status = connect_and_run(call->options, settings);
+		status = connect_and_run(call->options, settings, NULL);
 	settings_free(settings);
 	return status;
 }

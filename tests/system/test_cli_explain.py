@@ -118,6 +118,15 @@ CHANGES = {
         ["draft_round", "--op", "delete", '{"id": 4}']),
     "truncate": (
         "TRUNCATE app_game", ["game", "--op", "truncate"]),
+    "by hand": (
+        """SELECT pgripple.invalidate('draft_round', '{"draft_id": 1}')""",
+        ["draft_round", "--op", "invalidate", '{"draft_id": 1}']),
+    "by hand, not there": (
+        """SELECT pgripple.invalidate('team', '{"id": 1, "captain_id": 7}')""",
+        ["team", "--op", "invalidate", '{"id": 1, "captain_id": 7}']),
+    "a model by hand": (
+        "SELECT pgripple.invalidate_model('draft')",
+        ["draft", "--op", "invalidate"]),
 }
 
 
@@ -212,6 +221,32 @@ def test_values_that_may_be_equal_and_differ_in_text_are_looked_up(
     assert [one["key"] for one in told["operations"]] == ["b:5.00"]
 
 
+def test_the_lookup_of_what_is_asked_by_hand_is_told(explain):
+    assert explain("draft", "--op", "invalidate", '{"id": 1}') == """\
+invalidate of draft, table public.app_draft
+
+draft: id=1, tournament_id=1
+  key "draft:{id}": unlink draft:1
+  draft.tournament_id -> tournament.id: no lookup needed
+    tournament: id=1
+      key "tournament:{id}": unlink tournament:1
+      key "tournament_list": no, the row itself did not change\
+ (own_change_only)
+
+lookups
+  rows of draft, asked for by hand: 1 row
+    needed: rows of draft must tell tournament_id
+    1 key: 1
+    SELECT row_to_json(image.*) FROM public.app_draft AS t\
+ CROSS JOIN LATERAL (SELECT t.id AS "id", t.tournament_id AS "tournament_id")\
+ AS image WHERE t.id OPERATOR(pg_catalog.=) ANY ($1::bigint[]) LIMIT 10001
+
+to be done in Redis
+  unlink draft:1 (draft, key "draft:{id}", 1 touched row)
+  unlink tournament:1 (tournament, key "tournament:{id}", 1 touched row)
+"""
+
+
 def test_offline_needs_no_server(cli, tournament, redis_server, make_config):
     config = make_config("host=/nowhere dbname=x", redis_server.url,
                          read_graph())
@@ -233,6 +268,8 @@ def test_offline_needs_no_server(cli, tournament, redis_server, make_config):
     (["team", "[]"], "the row is array instead of an object"),
     (["team", "--new", "7"], "--new is number instead of an object"),
     (["team", "--op", "updat", "{}"], 'Did you mean "update"?'),
+    (["team", "--op", "invalidate", "--old", "{}"],
+     "--op invalidate needs no old row"),
     (["team", "--op", "update", "--new", "{}"],
      "--op update needs the old and the new row"),
 ])

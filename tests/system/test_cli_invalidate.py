@@ -1,10 +1,10 @@
 """pgripple invalidate: asking by hand, from a shell."""
 
-import json
+import re
 
 import pytest
 
-from harness.flow import TEAM_GRAPH, install, warm
+from harness.flow import TEAM_GRAPH, install, vanished, warm
 from harness.outbox import take
 
 
@@ -48,15 +48,79 @@ def test_a_model_and_all_of_them(invalidate, tournament):
     assert [c["model"] for c in take(tournament)] == ["team", "tournament"]
 
 
-def test_a_dry_run_shows_the_changes_and_writes_none(invalidate, tournament):
-    for words, n_changes in ((["team", "id=1", "id=2"], 2), (["--all"], 2)):
-        done = invalidate(*words, "--dry-run")
-        assert done.status == 0, done.stderr
-        *changes, last = done.stdout.splitlines()
-        assert [json.loads(c)["op"] for c in changes] == (
-            ["invalidate"] * n_changes)
-        assert last.startswith("nothing was asked for (--dry-run)")
-        assert take(tournament) == []
+def test_a_dry_run_shows_what_would_be_done_and_writes_nothing(
+        invalidate, tournament, cache):
+    warm(cache, "team:1", "tournament:1")
+    done = invalidate("team", "id=1", "id=77,tournament_id=9", "--dry-run")
+    assert done.status == 0, done.stderr
+    assert done.stdout == """\
+team: id=77, tournament_id=9
+  key "team:{id}": unlink team:77
+  team.tournament_id -> tournament.id: no lookup needed
+    tournament: id=9
+      key "tournament:{id}": unlink tournament:9
+
+team: id=1, tournament_id=1
+  key "team:{id}": unlink team:1
+  team.tournament_id -> tournament.id: no lookup needed
+    tournament: id=1
+      key "tournament:{id}": unlink tournament:1
+
+lookups
+  rows of team, asked for by hand: 1 row
+    needed: rows of team must tell tournament_id
+    1 key: 1
+    SELECT row_to_json(image.*) FROM public.app_team AS t\
+ CROSS JOIN LATERAL (SELECT t.id AS "id", t.tournament_id AS "tournament_id")\
+ AS image WHERE t.id OPERATOR(pg_catalog.=) ANY ($1::bigint[]) LIMIT 10001
+
+to be done in Redis
+  unlink team:77 (team, key "team:{id}", 1 touched row)
+  unlink tournament:9 (tournament, key "tournament:{id}", 1 touched row)
+  unlink team:1 (team, key "team:{id}", 1 touched row)
+  unlink tournament:1 (tournament, key "tournament:{id}", 1 touched row)
+
+nothing was asked for (--dry-run)
+"""
+    assert take(tournament) == []
+    assert len(cache.keys()) == 2
+
+
+def test_a_dry_run_of_all_asks_nobody(invalidate, tournament):
+    done = invalidate("--all", "--dry-run")
+    assert done.status == 0, done.stderr
+    assert done.stdout.endswith("""
+to be done in Redis
+  scan team:* (team, key "team:{id}", whole model)
+  scan tournament:* (tournament, key "tournament:{id}", whole model)
+
+nothing was asked for (--dry-run)
+""")
+    assert take(tournament) == []
+
+
+def test_a_dry_run_does_what_the_daemon_does(
+        invalidate, config, tournament, cache, make_daemon):
+    keys = [f"{kind}:{n}" for kind in ("team", "tournament")
+            for n in range(1, 5)]
+    words = ["team", "tournament_id=1", "id=3"]
+    told = re.findall(r"^  unlink (\S+) \(",
+                      invalidate(*words, "--dry-run").stdout, re.M)
+    make_daemon(config)
+    warm(cache, *keys)
+    assert invalidate(*words, "--wait").status == 0
+    assert vanished(cache, keys) == set(told)
+
+
+def test_a_dry_run_needs_the_graph(invalidate, config, tournament):
+    config.write_graph("""
+        models:
+          tournament: { table: app_tournament }
+        """)
+    done = invalidate("team", "id=1", "--dry-run")
+    assert done.status == 1
+    assert 'model "team" is not in the graph' in done.stderr
+    assert take(tournament) == []
 
 
 def test_it_waits_until_it_is_applied(invalidate, config, cache, make_daemon):

@@ -173,12 +173,12 @@ look_up(void *context, const struct pgripple_lookup *lookup,
     struct pgripple_error *err)
 {
 	const struct scene *scene = ((const struct world *)context)->scene;
-	const struct pgripple_table *table = lookup->relation->to->table;
+	const struct pgripple_table *table = lookup->model->table;
 
 	check_keys(lookup);
 	ret_answer->sql =
 	    arena_printf(arena, "SELECT ... FROM %s", table->name);
-	if (scene->refused != NULL &&
+	if (scene->refused != NULL && lookup->relation != NULL &&
 	    strcmp(scene->refused, lookup->relation->name) == 0) {
 		(void)pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
 		    "permission denied for table %s (42501)", table->name);
