@@ -141,3 +141,15 @@ def make_daemon(make_config):
 def cli():
     """cli(*args, stdin="", timeout=60, env=None): status, stdout, stderr."""
     return run_cli
+
+
+@pytest.fixture(scope="session")
+def django_site(postgres):
+    """The Django project of django_project/, with tables and no pgripple."""
+    from django_project.at_work import Site
+
+    site = Site(postgres)
+    try:
+        yield site
+    finally:
+        site.remove()

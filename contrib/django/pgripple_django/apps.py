@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class PgrippleConfig(AppConfig):
+    name = "pgripple_django"
+    verbose_name = "pgripple"
