@@ -239,7 +239,7 @@ run_batch(const struct batch *batch, struct times *times)
 	decoded = seconds();
 	walk_all(walk, changes);
 	walked = seconds();
-	require(pgripple_plan_make(walk, &plan, &err) == 0, "planning");
+	require(pgripple_plan_make(walk, 0, &plan, &err) == 0, "planning");
 	times->n_touches += pgripple_walk_n_touches(walk);
 	times->bytes = arena_size(arena);
 	pgripple_walk_free(walk);

@@ -16,6 +16,7 @@
 
 #define PGRIPPLE_MAX_COLUMNS 256 /* captured columns of one table */
 #define PGRIPPLE_MAX_MATCH 8 /* columns of a composite relation */
+#define PGRIPPLE_MAX_TARGETS 16
 
 struct node;
 
@@ -97,8 +98,19 @@ struct pgripple_rule_part {
 	struct template *template;
 };
 
+/* Where operations go: a Redis, or a part of one. */
+struct pgripple_target {
+	const char *name;
+	const char *prefix; /* of all keys, channels and streams */
+	const char *pattern; /* that matches the prefix */
+	size_t index; /* in graph->targets */
+};
+
 struct pgripple_rule {
 	enum pgripple_rule_kind kind;
+	const struct pgripple_target *target; /* never NULL */
+	const char *target_name; /* as written; NULL if it was not */
+	struct pgripple_position target_at;
 	struct template *template; /* of the key, channel or stream */
 	/* HASH: the field.  PUBLISH: the message.  STREAM: the fields. */
 	struct pgripple_rule_part *parts;
@@ -123,6 +135,10 @@ struct pgripple_model {
 	/* Glob patterns that "whole_model" gives; NULL: what the rules say. */
 	const char **whole_patterns;
 	size_t n_whole_patterns;
+	/* Where they are looked for: each target that has one of the rules that
+	 * they replace. */
+	const struct pgripple_target **whole_targets;
+	size_t n_whole_targets;
 	/* Columns that a row must have: one that changed itself; one that was
 	 * reached, for its rules; and, if it may pass on, for its relations
 	 * too. */
@@ -158,6 +174,8 @@ struct pgripple_graph {
 	struct pgripple_table *tables;
 	size_t n_tables;
 	struct pgripple_table **tables_by_name; /* sorted, to be searched */
+	struct pgripple_target *targets; /* at least one */
+	size_t n_targets;
 	struct arena *arena; /* owns all of the above */
 };
 
@@ -169,6 +187,22 @@ int pgripple_graph_load(const struct node *root, struct pgripple_errors *errors,
     struct pgripple_graph **ret_graph) PGRIPPLE_MUST_CHECK;
 
 void pgripple_graph_free(struct pgripple_graph *graph);
+
+struct pgripple_target_spec {
+	const char *name;
+	const char *prefix;
+};
+
+/* The target of rules that name none. */
+#define PGRIPPLE_DEFAULT_TARGET "default"
+
+/* Says which targets there are, in place of the only one, without a prefix,
+ * that a graph has when it is loaded, and leads each rule to its own.  0, or -1
+ * when errors were added: a rule names a target that there is not, or none
+ * where there is no default. */
+int pgripple_graph_aim(struct pgripple_graph *graph,
+    const struct pgripple_target_spec *targets, size_t n_targets,
+    struct pgripple_errors *errors) PGRIPPLE_MUST_CHECK;
 
 /* Says what the catalog knows of a column (type is copied).  0, or -1 when out
  * of memory.  To be followed by pgripple_graph_settle(). */

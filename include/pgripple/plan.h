@@ -42,6 +42,7 @@ struct pgripple_operation {
 	enum pgripple_operation_kind kind;
 	enum pgripple_operation_kind each; /* SCAN: what is done to each key:
 					    * UNLINK, VERSION or DRAIN */
+	size_t target; /* in graph->targets */
 	const char *key; /* or pattern, channel, stream; bytes, terminated */
 	size_t key_length;
 	const struct pgripple_bytes *values;
@@ -50,13 +51,17 @@ struct pgripple_operation {
 };
 
 struct pgripple_plan {
-	struct pgripple_operation *operations; /* by their kinds */
+	/* First those to be done now, then tasks; of either by their targets,
+	 * of each target by their kinds. */
+	struct pgripple_operation *operations;
 	size_t n_operations;
-	size_t n_now; /* those that are no tasks, at the front */
+	size_t n_now;
 };
 
-/* Plans all that the walk touched; ends when the walk ends.  -1: NOMEM. */
-int pgripple_plan_make(struct pgripple_walk *walk,
+/* Plans all that the walk touched; ends when the walk ends.  On targets of that
+ * set (bit 1 << index) rows stand for their whole models, so that what is
+ * planned has a bound: the rules.  -1: NOMEM. */
+int pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
     struct pgripple_plan *ret_plan, struct pgripple_error *err)
     PGRIPPLE_MUST_CHECK;
 

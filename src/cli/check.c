@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 
+#include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "config/configuration.h"
@@ -18,20 +19,32 @@ plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
+static int
+check_urls(struct report *report, const struct settings *settings)
+{
+	struct redis_url url;
+	struct pgripple_error err;
+
+	for (size_t i = 0; i < settings->redis.n_targets; i++) {
+		if (redis_url_parse(
+			settings->redis.targets[i].url, &url, &err) != 0) {
+			report_failure(report, settings->file, &err);
+			return -1;
+		}
+		redis_url_done(&url);
+	}
+	return 0;
+}
+
 /* What reading the files cannot see, because other layers know it. */
 static int
 check_files(struct report *report, const struct configuration *configuration)
 {
 	const struct settings *settings = configuration->settings;
 	const struct pgripple_graph *graph = configuration->graph;
-	struct redis_url url;
-	struct pgripple_error err;
 
-	if (redis_url_parse(settings->redis.url, &url, &err) != 0) {
-		report_failure(report, settings->file, &err);
+	if (check_urls(report, settings) != 0)
 		return -1;
-	}
-	redis_url_done(&url);
 	report_ok(report, "%s", settings->file);
 	if (settings_observes(settings))
 		report_warning(report,
@@ -48,9 +61,10 @@ check_files(struct report *report, const struct configuration *configuration)
 /* SCAN has no index: a pattern rule costs what the keyspace is large. */
 static void
 warn_of_pattern(struct report *report, const struct pgripple_model *model,
-    const struct pgripple_rule *rule, int64_t n_keys)
+    const struct pgripple_rule *rule, size_t target, int64_t n_keys)
 {
-	if (rule->kind == PGRIPPLE_RULE_PATTERN && rule->enabled)
+	if (rule->kind == PGRIPPLE_RULE_PATTERN && rule->enabled &&
+	    rule->target->index == target)
 		report_warning(report,
 		    "A tag, or a version in the keys, costs the same however "
 		    "many keys there are.",
@@ -61,7 +75,7 @@ warn_of_pattern(struct report *report, const struct pgripple_model *model,
 
 static void
 check_patterns(struct report *report, struct redis_blocking *redis,
-    const struct pgripple_graph *graph)
+    const struct pgripple_graph *graph, size_t target)
 {
 	struct pgripple_error err;
 	int64_t n_keys;
@@ -73,32 +87,52 @@ check_patterns(struct report *report, struct redis_blocking *redis,
 	for (size_t i = 0; i < graph->n_models; i++)
 		for (size_t j = 0; j < graph->models[i].n_rules; j++)
 			warn_of_pattern(report, &graph->models[i],
-			    &graph->models[i].rules[j], n_keys);
+			    &graph->models[i].rules[j], target, n_keys);
+}
+
+/* Nothing if there is but one. */
+static const char *
+target_words(const struct settings *settings, size_t target, struct buf *buf)
+{
+	if (settings->redis.n_targets > 1)
+		buf_printf(buf,
+		    "target \"%s\": ", settings->redis.targets[target].name);
+	return buf_string(buf);
+}
+
+static void
+check_target(struct report *report, const struct configuration *configuration,
+    size_t target)
+{
+	const struct settings *settings = configuration->settings;
+	CLEANUP(buf_done) struct buf buf = BUF_INIT;
+	const char *words = target_words(settings, target, &buf);
+	struct redis_blocking *redis;
+	struct pgripple_error err;
+	enum exit_status status;
+
+	status = setup_redis(&settings->redis.targets[target], &redis, &err);
+	if (status != EXIT_STATUS_OK && settings_observes(settings)) {
+		report_warning(report, err.hint, "%s%s", words, err.text);
+		return;
+	}
+	if (status != EXIT_STATUS_OK) {
+		report_problem(report, err.hint, "%s%s", words, err.text);
+		report_status(report, status);
+		return;
+	}
+	report_ok(report, "%sredis %s: version %s, master, no cluster", words,
+	    redis_blocking_describe(redis),
+	    redis_blocking_server(redis)->version);
+	check_patterns(report, redis, configuration->graph, target);
+	redis_blocking_close(redis);
 }
 
 void
 check_redis(struct report *report, const struct configuration *configuration)
 {
-	const struct settings *settings = configuration->settings;
-	struct redis_blocking *redis;
-	struct pgripple_error err;
-	enum exit_status status;
-
-	status = setup_redis(settings, &redis, &err);
-	if (status != EXIT_STATUS_OK && settings_observes(settings)) {
-		report_warning(report, err.hint, "%s", err.text);
-		return;
-	}
-	if (status != EXIT_STATUS_OK) {
-		report_problem(report, err.hint, "%s", err.text);
-		report_status(report, status);
-		return;
-	}
-	report_ok(report, "redis %s: version %s, master, no cluster",
-	    redis_blocking_describe(redis),
-	    redis_blocking_server(redis)->version);
-	check_patterns(report, redis, configuration->graph);
-	redis_blocking_close(redis);
+	for (size_t i = 0; i < configuration->settings->redis.n_targets; i++)
+		check_target(report, configuration, i);
 }
 
 enum exit_status

@@ -94,6 +94,7 @@ struct explain_escalation {
 
 /* An operation, and how many touched rows led to it. */
 struct explain_operation {
+	const char *target; /* NULL for the default one */
 	struct pgripple_operation operation;
 	const struct pgripple_model *model;
 	/* The first that made it; NULL: "whole_model". */
@@ -185,9 +186,9 @@ void explain_add_reason(struct buf *buf, const struct pgripple_touch *touch,
     size_t column);
 /* "key \"team:{id}\"" */
 void explain_add_rule(struct buf *buf, const struct pgripple_rule *rule);
-/* "unlink team:1" */
+/* "unlink team:1", "unlink s:1 on sessions" */
 void explain_add_operation(
-    struct buf *buf, const struct pgripple_operation *operation);
+    struct buf *buf, const struct explain_operation *operation);
 /* Why a rule that applies has nothing to do. */
 void explain_add_no_key(struct buf *buf, const struct pgripple_touch *touch,
     const struct pgripple_rule *rule);

@@ -49,6 +49,8 @@ write_operation(struct buf *json, const struct explain_operation *one)
 	    json, "do", pgripple_operation_kind_name(one->operation.kind));
 	json_write_key(json, "key");
 	json_write_string(json, one->operation.key, one->operation.key_length);
+	if (one->target != NULL)
+		json_write_member(json, "target", one->target);
 }
 
 /* ---- rows ---- */

@@ -105,7 +105,7 @@ print_rule(struct printer *printer, const struct explain_row *row,
 		if (deed->rule != rule)
 			continue;
 		buf_add_string(text, n++ > 0 ? ", " : "");
-		explain_add_operation(text, &deed->operation->operation);
+		explain_add_operation(text, deed->operation);
 	}
 	if (verdict != PGRIPPLE_VERDICT_APPLIES) {
 		buf_add_string(text, "no, ");
@@ -127,7 +127,7 @@ print_whole_patterns(
 	     deed = deed->next) {
 		indent(text, depth);
 		buf_add_string(text, "whole_model: ");
-		explain_add_operation(text, &deed->operation->operation);
+		explain_add_operation(text, deed->operation);
 		buf_add_char(text, '\n');
 	}
 }
@@ -297,7 +297,7 @@ print_operations(struct buf *text, const struct explanation *explanation)
 		    explanation->operations[i];
 
 		buf_add_string(text, "  ");
-		explain_add_operation(text, &one->operation);
+		explain_add_operation(text, one);
 		buf_printf(text, " (%s, ", one->model->name);
 		if (one->rule == NULL)
 			buf_add_string(text, "whole_model");

@@ -179,11 +179,19 @@ struct collector {
 	struct explanation *explanation;
 	struct explain_row *row;
 	struct explain_deed **last;
-	struct map by_key; /* kind and bytes */
+	struct map by_key; /* kind, target and bytes */
 	struct explain_operation *operations;
 	struct explain_operation **last_operation;
 	bool failed;
 };
+
+static const char *
+target_name(const struct pgripple_graph *graph, size_t target)
+{
+	const char *name = graph->targets[target].name;
+
+	return strcmp(name, PGRIPPLE_DEFAULT_TARGET) == 0 ? NULL : name;
+}
 
 static struct explain_operation *
 find_operation(struct collector *collector,
@@ -197,6 +205,7 @@ find_operation(struct collector *collector,
 	void **place;
 
 	buf_add_char(&key, (char)operation->kind);
+	buf_add_char(&key, (char)operation->target);
 	buf_add(&key, operation->key, operation->key_length);
 	if (key.failed)
 		return NULL;
@@ -211,8 +220,9 @@ find_operation(struct collector *collector,
 	if (place == NULL)
 		return NULL;
 	*place = found;
+	found->target = target_name(explanation->graph, operation->target);
 	found->operation = *operation;
-	found->operation.key = copy + 1;
+	found->operation.key = copy + 2;
 	found->model = collector->row->touch->model;
 	found->rule = rule;
 	*collector->last_operation = found;

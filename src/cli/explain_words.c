@@ -136,11 +136,14 @@ explain_add_rule(struct buf *buf, const struct pgripple_rule *rule)
 }
 
 void
-explain_add_operation(
-    struct buf *buf, const struct pgripple_operation *operation)
+explain_add_operation(struct buf *buf, const struct explain_operation *one)
 {
+	const struct pgripple_operation *operation = &one->operation;
+
 	buf_printf(buf, "%s ", pgripple_operation_kind_name(operation->kind));
 	explain_add_text(buf, operation->key, operation->key_length);
+	if (one->target != NULL)
+		buf_printf(buf, " on %s", one->target);
 }
 
 void

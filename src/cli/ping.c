@@ -2,7 +2,7 @@
  * "pgripple ping": a canary goes the way of every change, and each stage of
  * the way is timed.
  *
- * The canary is a key in Redis that only the daemon removes.  The daemon
+ * The canary is a key in every Redis that only the daemon removes.  The daemon
  * answers on the channel of the doorbell with "_pong" added, in the statement
  * that deletes the canary's row from the outbox:
  *
@@ -16,6 +16,8 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include <pgripple/graph.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -39,12 +41,21 @@ struct pong {
 	bool observed; /* nothing was sent to Redis */
 };
 
+/* The key in one Redis. */
+struct canary {
+	const char *target;
+	const char *prefix;
+	struct redis_blocking *redis;
+	struct buf key;
+};
+
 struct ping {
 	struct command *command;
-	struct redis_blocking *redis; /* NULL: observing needs none */
+	struct canary canaries[PGRIPPLE_MAX_TARGETS];
+	size_t n_canaries; /* 0: observing needs no Redis */
 	const char *schema; /* quoted */
 	int64_t timeout_ms;
-	char key[KEY_SIZE];
+	char key[KEY_SIZE]; /* without a prefix */
 	int64_t id; /* of the outbox row */
 	int64_t sent_us; /* monotonic, like the next two */
 	int64_t committed_us;
@@ -57,7 +68,7 @@ struct trace {
 	bool is_in_outbox;
 	int64_t n_before; /* rows of the outbox that are older */
 	int64_t n_daemons;
-	bool is_in_redis;
+	const struct canary *left; /* one that is still there, or NULL */
 };
 
 /* The formats put in the schema, quoted, and numbers; nothing else. */
@@ -96,9 +107,37 @@ make_key(struct ping *ping, struct pgripple_error *err)
 		    err, PGRIPPLE_ERROR_PEER, "could not get a random number");
 	(void)snprintf(
 	    ping->key, sizeof(ping->key), "pgripple:ping:%016" PRIx64, number);
-	return ping->redis == NULL ? 0
-				   : redis_blocking_set(ping->redis, ping->key,
-					 "1", KEY_TTL_MS, err);
+	for (size_t i = 0; i < ping->n_canaries; i++) {
+		struct canary *canary = &ping->canaries[i];
+
+		buf_printf(&canary->key, "%s%s", canary->prefix, ping->key);
+		if (canary->key.failed)
+			return pgripple_error_nomem(err);
+		if (redis_blocking_set(canary->redis, canary->key.bytes, "1",
+			KEY_TTL_MS, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* One that nobody has removed yet; NULL if there is none. */
+static int
+find_canary(struct ping *ping, const struct canary **ret_left,
+    struct pgripple_error *err)
+{
+	bool exists = false;
+
+	*ret_left = NULL;
+	for (size_t i = 0; i < ping->n_canaries && !exists; i++) {
+		const struct canary *canary = &ping->canaries[i];
+
+		if (redis_blocking_exists(
+			canary->redis, canary->key.bytes, &exists, err) != 0)
+			return -1;
+		if (exists)
+			*ret_left = canary;
+	}
+	return 0;
 }
 
 static int
@@ -209,11 +248,13 @@ say_stages(const struct ping *ping)
 	const struct pong *pong = &ping->pong;
 	int64_t total_us = ping->answered_us - ping->sent_us;
 	int64_t rest_us = total_us - pong->doorbell_us - pong->redis_us;
-	const char *redis = "the key is gone";
+	const char *redis = ping->n_canaries > 1
+				? "the keys are gone, from every target"
+				: "the key is gone";
 
 	if (pong->observed)
 		redis = "nothing was sent: the daemon only observes";
-	else if (ping->redis == NULL)
+	else if (ping->n_canaries == 0)
 		redis = "told to remove it: the daemon does not observe, "
 			"unlike the settings";
 	say_stage(
@@ -243,9 +284,7 @@ look_for_trace(
 	trace.is_in_outbox = rows_bool(&rows, 0, 0);
 	trace.n_before = rows_int(&rows, 0, 1);
 	trace.n_daemons = rows_int(&rows, 0, 2);
-	trace.is_in_redis = false;
-	if (ping->redis != NULL && redis_blocking_exists(ping->redis, ping->key,
-				       &trace.is_in_redis, err) != 0)
+	if (find_canary(ping, &trace.left, err) != 0)
 		return -1;
 	*ret_trace = trace;
 	return 0;
@@ -263,18 +302,18 @@ explain(const struct ping *ping, const struct trace *trace,
 		why = "no daemon is connected to this database";
 		hint = "Start it with \"pgripple run\", or \"systemctl start "
 		       "pgripple\"; its log says what it waits for.";
-	} else if (trace->is_in_outbox && ping->redis == NULL) {
+	} else if (trace->is_in_outbox && ping->n_canaries == 0) {
 		stage = "acknowledge";
 		why = "the daemon is connected, but the change is still in the "
 		      "outbox";
 		hint = "The daemon's log says what it waits for.";
-	} else if (trace->is_in_outbox && trace->is_in_redis &&
+	} else if (trace->is_in_outbox && trace->left != NULL &&
 		   trace->n_before > 0) {
 		stage = "doorbell";
 		why = "the daemon is connected, older changes wait as well";
 		hint = "It works on a backlog, or does not reach Redis: its "
 		       "log says which.";
-	} else if (trace->is_in_outbox && trace->is_in_redis) {
+	} else if (trace->is_in_outbox && trace->left != NULL) {
 		stage = "redis";
 		why = "the daemon is connected, but has not removed the key";
 		hint = "The daemon's log says whether it heard of the change "
@@ -283,7 +322,7 @@ explain(const struct ping *ping, const struct trace *trace,
 		stage = "acknowledge";
 		why = "the key is gone, but the change is still in the outbox";
 		hint = "The daemon's log says why it could not delete it.";
-	} else if (trace->is_in_redis) {
+	} else if (trace->left != NULL) {
 		stage = "redis";
 		why = "the daemon has done its work, but the key is still "
 		      "there";
@@ -296,8 +335,11 @@ explain(const struct ping *ping, const struct trace *trace,
 		       "check\" looks for one.";
 	}
 	(void)pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
-	    "%s: nothing for %.1f s: %s", stage,
-	    (double)ping->timeout_ms / 1000, why);
+	    "%s: nothing for %.1f s: %s%s%s", stage,
+	    (double)ping->timeout_ms / 1000, why,
+	    ping->n_canaries > 1 && trace->left != NULL ? ", in target " : "",
+	    ping->n_canaries > 1 && trace->left != NULL ? trace->left->target
+							: "");
 	pgripple_error_hint(err, "%s", hint);
 }
 
@@ -319,12 +361,11 @@ static enum exit_status
 confirm(struct ping *ping)
 {
 	struct pgripple_error err;
-	bool exists = false;
+	const struct canary *left = NULL;
 
-	if (ping->redis != NULL && !ping->pong.observed &&
-	    redis_blocking_exists(ping->redis, ping->key, &exists, &err) != 0)
+	if (!ping->pong.observed && find_canary(ping, &left, &err) != 0)
 		return output_error(&err);
-	if (exists)
+	if (left != NULL)
 		return give_up(ping);
 	say_stages(ping);
 	return EXIT_STATUS_OK;
@@ -348,35 +389,67 @@ go(struct ping *ping)
 }
 
 static enum exit_status
-ping_both(struct command *command, const struct settings *settings,
+open_targets(struct ping *ping, const struct settings *settings)
+{
+	struct pgripple_error err;
+
+	if (settings_observes(settings))
+		return EXIT_STATUS_OK;
+	for (size_t i = 0; i < settings->redis.n_targets; i++) {
+		const struct settings_target *target =
+		    &settings->redis.targets[i];
+		struct canary *canary = &ping->canaries[i];
+		enum exit_status status =
+		    setup_redis(target, &canary->redis, &err);
+
+		if (status != EXIT_STATUS_OK) {
+			(void)output_error(&err);
+			return status;
+		}
+		canary->target = target->name;
+		canary->prefix = target->prefix;
+		ping->n_canaries++;
+	}
+	return EXIT_STATUS_OK;
+}
+
+/* Keys are still there if something failed, or was only observed. */
+static enum exit_status
+close_targets(struct ping *ping, enum exit_status status)
+{
+	struct pgripple_error err;
+
+	for (size_t i = 0; i < ping->n_canaries; i++) {
+		struct canary *canary = &ping->canaries[i];
+
+		if (canary->key.n > 0 &&
+		    redis_blocking_unlink(
+			canary->redis, canary->key.bytes, &err) != 0 &&
+		    status == EXIT_STATUS_OK)
+			status = output_error(&err);
+		redis_blocking_close(canary->redis);
+		buf_done(&canary->key);
+	}
+	return status;
+}
+
+static enum exit_status
+ping_all(struct command *command, const struct settings *settings,
     const struct options *options)
 {
-	struct buf schema = BUF_INIT;
+	CLEANUP(buf_done) struct buf schema = BUF_INIT;
 	struct ping ping = {
 	    .command = command,
 	    .timeout_ms = options->timeout_ms,
 	};
-	struct pgripple_error err;
 	enum exit_status status;
 
 	quote_identifier(&schema, settings->postgres.schema);
 	ping.schema = buf_string(&schema);
-	status = settings_observes(settings)
-		     ? EXIT_STATUS_OK
-		     : setup_redis(settings, &ping.redis, &err);
-	if (status == EXIT_STATUS_OK) {
+	status = open_targets(&ping, settings);
+	if (status == EXIT_STATUS_OK)
 		status = go(&ping);
-		/* Still there if something failed, or was only observed. */
-		if (ping.redis != NULL && ping.key[0] != '\0' &&
-		    redis_blocking_unlink(ping.redis, ping.key, &err) != 0 &&
-		    status == EXIT_STATUS_OK)
-			status = output_error(&err);
-		redis_blocking_close(ping.redis);
-	} else {
-		(void)output_error(&err);
-	}
-	buf_done(&schema);
-	return status;
+	return close_targets(&ping, status);
 }
 
 enum exit_status
@@ -390,7 +463,7 @@ ping_command(const struct cli_call *call)
 		return status;
 	status = setup_postgres(call->options, settings, &command);
 	if (status == EXIT_STATUS_OK) {
-		status = ping_both(command, settings, call->options);
+		status = ping_all(command, settings, call->options);
 		command_close(command);
 	}
 	settings_free(settings);

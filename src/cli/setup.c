@@ -62,16 +62,16 @@ setup_postgres(const struct options *options, const struct settings *settings,
 }
 
 enum exit_status
-setup_redis(const struct settings *settings, struct redis_blocking **ret_redis,
-    struct pgripple_error *err)
+setup_redis(const struct settings_target *target,
+    struct redis_blocking **ret_redis, struct pgripple_error *err)
 {
 	struct redis_url url;
 
-	if (redis_url_parse(settings->redis.url, &url, err) != 0)
+	if (redis_url_parse(target->url, &url, err) != 0)
 		return exit_status_of(err->kind);
 	redis_url_done(&url);
-	if (redis_blocking_open(settings->redis.url,
-		settings->redis.connect_timeout_ms, ret_redis, err) == 0)
+	if (redis_blocking_open(
+		target->url, target->connect_timeout_ms, ret_redis, err) == 0)
 		return EXIT_STATUS_OK;
 	/* The URL is good: it is the server that is not. */
 	return err->kind == PGRIPPLE_ERROR_CONFIG ? EXIT_STATUS_PROBLEM

@@ -15,6 +15,7 @@ struct command;
 struct configuration;
 struct redis_blocking;
 struct settings;
+struct settings_target;
 
 enum exit_status setup_settings(
     const struct options *options, struct settings **ret_settings) MUST_CHECK;
@@ -29,7 +30,7 @@ enum exit_status setup_postgres(const struct options *options,
     const struct settings *settings, struct command **ret_command) MUST_CHECK;
 /* Says nothing but fills *err.  CONFIG is the status of a bad URL; a server
  * that is there and cannot be used is a problem. */
-enum exit_status setup_redis(const struct settings *settings,
+enum exit_status setup_redis(const struct settings_target *target,
     struct redis_blocking **ret_redis, struct pgripple_error *err) MUST_CHECK;
 /* The graph is described to its end; problems that the catalog has with it
  * are errors. */

@@ -6,6 +6,22 @@
 #include "base/arena.h"
 #include "config/yaml.h"
 
+/* The graph names targets, which the settings know. */
+static int
+aim(struct configuration *configuration, struct pgripple_errors *errors)
+{
+	const struct settings *settings = configuration->settings;
+	struct pgripple_target_spec specs[PGRIPPLE_MAX_TARGETS];
+
+	for (size_t i = 0; i < settings->redis.n_targets; i++)
+		specs[i] = (struct pgripple_target_spec){
+		    .name = settings->redis.targets[i].name,
+		    .prefix = settings->redis.targets[i].prefix,
+		};
+	return pgripple_graph_aim(
+	    configuration->graph, specs, settings->redis.n_targets, errors);
+}
+
 static int
 load_graph(struct configuration *configuration, struct pgripple_errors *errors)
 {
@@ -25,7 +41,8 @@ load_graph(struct configuration *configuration, struct pgripple_errors *errors)
 	    yaml_load(arena, configuration->settings->graph, errors, &root);
 	/* What else is wrong with a file that has a duplicate key, say. */
 	if (root != NULL &&
-	    pgripple_graph_load(root, errors, &configuration->graph) < 0)
+	    (pgripple_graph_load(root, errors, &configuration->graph) < 0 ||
+		aim(configuration, errors) < 0))
 		result = -1;
 	arena_free(arena);
 	return result;

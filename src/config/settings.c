@@ -14,6 +14,7 @@
 struct reader {
 	struct settings *settings;
 	struct pgripple_errors *errors;
+	bool has_redis_url;
 };
 
 /* The part of a path behind "section.", or the whole path at the top level
@@ -76,6 +77,8 @@ find_near(const char *name, const char *section)
 	}
 	for (size_t i = 0; section == NULL && i < N_ELEMENTS(sections); i++)
 		names[n++] = sections[i];
+	if (section != NULL && strcmp(section, "redis") == 0)
+		names[n++] = "targets";
 	return closest(name, names, n);
 }
 
@@ -105,32 +108,40 @@ add_unknown(struct reader *r, const struct node *key, const char *section)
 		    e, "\"%s\" belongs to \"%s\".", key->text, home);
 }
 
-static void
-read_value(
-    struct reader *r, const struct node *value, const struct setting *setting)
+void
+setting_read(const struct setting *setting, const struct node *value,
+    struct arena *arena, void *object, struct pgripple_errors *errors)
 {
 	struct pgripple_error err, *e;
 
 	if (value->kind == NODE_NULL) {
 		e = pgripple_errors_add(
-		    r->errors, value->at, "\"%s\" has no value", setting->path);
+		    errors, value->at, "\"%s\" has no value", setting->path);
 		pgripple_error_hint(
 		    e, "Leave the line out to have the default.");
 		return;
 	}
 	if (value->kind != NODE_SCALAR) {
-		e = pgripple_errors_add(r->errors, value->at,
+		e = pgripple_errors_add(errors, value->at,
 		    "\"%s\" must be text, not %s", setting->path,
 		    node_kind_name(value->kind));
 		pgripple_error_hint(
 		    e, "Text with braces or brackets must be in quotes.");
 		return;
 	}
-	if (setting_parse(setting, value->text, r->settings->arena, r->settings,
-		&err) == 0)
+	if (setting_parse(setting, value->text, arena, object, &err) == 0)
 		return;
 	err.at = value->at;
-	pgripple_errors_take(r->errors, &err);
+	pgripple_errors_take(errors, &err);
+}
+
+static void
+read_value(
+    struct reader *r, const struct node *value, const struct setting *setting)
+{
+	r->has_redis_url |= strcmp(setting->path, "redis.url") == 0;
+	setting_read(
+	    setting, value, r->settings->arena, r->settings, r->errors);
 }
 
 static void read_map(
@@ -178,6 +189,9 @@ read_map(struct reader *r, const struct node *map, const char *section)
 			read_value(r, value, setting);
 		else if (section == NULL && is_section(value->key->text))
 			read_section(r, value);
+		else if (section != NULL && strcmp(section, "redis") == 0 &&
+			 strcmp(value->key->text, "targets") == 0)
+			settings_read_targets(r->settings, value, r->errors);
 		else
 			add_unknown(r, value->key, section);
 	}
@@ -265,7 +279,7 @@ settings_load(const char *path, struct pgripple_errors *errors,
 {
 	struct pgripple_error err;
 	struct settings *settings = settings_new(path, &err);
-	struct reader r = {settings, errors};
+	struct reader r = {.settings = settings, .errors = errors};
 	size_t n_before = count(errors);
 
 	if (settings == NULL) {
@@ -275,10 +289,11 @@ settings_load(const char *path, struct pgripple_errors *errors,
 	read_file(&r, path);
 	settings->graph =
 	    resolve_path(settings->arena, settings->file, settings->graph);
-	if (settings->graph == NULL) {
+	if (settings->graph == NULL)
 		(void)pgripple_error_nomem(&err);
+	if (settings->graph == NULL ||
+	    settings_list_targets(settings, r.has_redis_url, &err) < 0)
 		pgripple_errors_take(errors, &err);
-	}
 	if (count(errors) != n_before) {
 		settings_free(settings);
 		return -1;
@@ -300,6 +315,24 @@ settings_observes(const struct settings *settings)
 	return strcmp(settings->mode, "observe") == 0;
 }
 
+static bool
+has_equal_targets(const struct settings *a, const struct settings *b)
+{
+	if (a->redis.n_targets != b->redis.n_targets)
+		return false;
+	for (size_t i = 0; i < a->redis.n_targets; i++) {
+		const struct settings_target *x = &a->redis.targets[i];
+		const struct settings_target *y = &b->redis.targets[i];
+
+		if (strcmp(x->name, y->name) != 0)
+			return false;
+		for (size_t j = 0; j < settings_target_table_size; j++)
+			if (!setting_is_equal(&settings_target_table[j], x, y))
+				return false;
+	}
+	return true;
+}
+
 const char *
 settings_fixed_difference(
     const struct settings *running, const struct settings *candidate)
@@ -308,5 +341,5 @@ settings_fixed_difference(
 		if (!settings_table[i].reloadable &&
 		    !setting_is_equal(&settings_table[i], running, candidate))
 			return settings_table[i].path;
-	return NULL;
+	return has_equal_targets(running, candidate) ? NULL : "redis.targets";
 }

@@ -19,6 +19,17 @@ enum notify_mode {
 
 const char *notify_mode_name(enum notify_mode mode);
 
+#define SETTINGS_DEFAULT_TARGET "default"
+
+/* A Redis, or a part of one, that rules may name. */
+struct settings_target {
+	const char *name;
+	const char *url;
+	const char *prefix; /* of all its keys; may be empty */
+	int64_t connect_timeout_ms;
+	int64_t command_timeout_ms;
+};
+
 /* Times are in milliseconds. */
 struct settings {
 	const char *file; /* as given by the user */
@@ -37,9 +48,17 @@ struct settings {
 	} postgres;
 
 	struct {
+		/* Of the target "default", and what others have that say
+		 * nothing else. */
 		const char *url;
+		const char *prefix;
 		int64_t connect_timeout_ms;
 		int64_t command_timeout_ms;
+		int64_t target_patience_ms;
+		/* All of them, at least one; "default", if there is one, is
+		 * the first. */
+		struct settings_target *targets;
+		size_t n_targets;
 	} redis;
 
 	struct {
@@ -50,6 +69,7 @@ struct settings {
 		int64_t bulk_rows;
 		int64_t rejected_rows;
 		int64_t tag_members; /* unlinked at once */
+		int64_t postponed_tasks;
 	} limits;
 
 	struct {
@@ -79,6 +99,9 @@ void settings_free(struct settings *settings);
 
 /* Nothing may be sent to Redis. */
 bool settings_observes(const struct settings *settings);
+
+/* The longest of any target. */
+int64_t settings_max_command_timeout_ms(const struct settings *settings);
 
 /* The path of the first setting that differs and that a reload cannot take
  * over, or NULL. */

@@ -5,6 +5,8 @@
 #include "config/settings_table.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/unit.h"
@@ -51,11 +53,17 @@ const struct setting settings_table[] = {
 	NULL, false,
 	"`redis://[user[:password]@]host[:port][/db]` or "
 	"`unix:///path/to/socket[?db=N]`."},
+    {"redis.prefix", SETTING_TEXT, AT(redis.prefix), "", 0, 0, NULL, false,
+	"What all keys, patterns, channels and streams begin with."},
     {"redis.connect_timeout", SETTING_DURATION, AT(redis.connect_timeout_ms),
 	"5s", 100, HOUR, NULL, false, "How long connecting may take."},
     {"redis.command_timeout", SETTING_DURATION, AT(redis.command_timeout_ms),
 	"5s", 100, HOUR, NULL, false,
 	"How long the answer to a command may take."},
+    {"redis.target_patience", SETTING_DURATION, AT(redis.target_patience_ms),
+	"30s", 0, HOUR, NULL, true,
+	"With several targets: how long one that is down holds up the others; "
+	"past it, what is for it waits as tasks."},
     {"limits.batch_rows", SETTING_COUNT, AT(limits.batch_rows), "500", 1,
 	100000, NULL, true, "Changes that are fetched together."},
     {"limits.batch_bytes", SETTING_SIZE, AT(limits.batch_bytes), "1MB", 1024,
@@ -79,6 +87,10 @@ const struct setting settings_table[] = {
 	5000, NULL, true,
 	"Members of a tag that are removed in one step; a larger tag is put "
 	"aside and drained in such steps."},
+    {"limits.postponed_tasks", SETTING_COUNT, AT(limits.postponed_tasks),
+	"10000", 0, 10 * MILLION, NULL, true,
+	"Tasks that may wait for targets that are down; past it whole models "
+	"stand for rows."},
     {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "500", 1, MILLION,
 	NULL, true,
 	"Keys that one step of a scan looks at; fewer where that takes Redis "
@@ -106,6 +118,25 @@ const struct setting settings_table[] = {
 };
 
 const size_t settings_table_size = N_ELEMENTS(settings_table);
+
+#define TARGET_AT(member) offsetof(struct settings_target, member)
+
+const struct setting settings_target_table[] = {
+    {"redis.targets.NAME.url", SETTING_URL, TARGET_AT(url), "required", 0, 0,
+	NULL, false,
+	"The Redis of the rules with `target: NAME`; as `redis.url`."},
+    {"redis.targets.NAME.prefix", SETTING_TEXT, TARGET_AT(prefix), "empty", 0,
+	0, NULL, false,
+	"What its keys, patterns, channels and streams begin with."},
+    {"redis.targets.NAME.connect_timeout", SETTING_DURATION,
+	TARGET_AT(connect_timeout_ms), "`redis.connect_timeout`", 100, HOUR,
+	NULL, false, "How long connecting may take."},
+    {"redis.targets.NAME.command_timeout", SETTING_DURATION,
+	TARGET_AT(command_timeout_ms), "`redis.command_timeout`", 100, HOUR,
+	NULL, false, "How long the answer to a command may take."},
+};
+
+const size_t settings_target_table_size = N_ELEMENTS(settings_target_table);
 
 static void
 print_type(const struct setting *setting, struct buf *buf)
@@ -146,6 +177,24 @@ print_type(const struct setting *setting, struct buf *buf)
 	}
 }
 
+static void
+print_row(const struct setting *setting, const char *initial, struct buf *buf)
+{
+	buf_printf(buf, "| `%s` | ", setting->path);
+	print_type(setting, buf);
+	buf_printf(buf, " | %s | %s | %s |\n", initial,
+	    setting->reloadable ? "yes" : "no", setting->help);
+}
+
+/* Those of targets follow the rest of their section. */
+static void
+print_target_rows(struct buf *buf)
+{
+	for (size_t i = 0; i < settings_target_table_size; i++)
+		print_row(&settings_target_table[i],
+		    settings_target_table[i].initial, buf);
+}
+
 void
 settings_print_reference(struct buf *buf)
 {
@@ -154,14 +203,13 @@ settings_print_reference(struct buf *buf)
 	    "|---|---|---|---|---|\n");
 	for (size_t i = 0; i < settings_table_size; i++) {
 		const struct setting *setting = &settings_table[i];
+		char initial[80];
 
-		buf_printf(buf, "| `%s` | ", setting->path);
-		print_type(setting, buf);
-		if (*setting->initial == '\0')
-			buf_add_string(buf, " | empty");
-		else
-			buf_printf(buf, " | `%s`", setting->initial);
-		buf_printf(buf, " | %s | %s |\n",
-		    setting->reloadable ? "yes" : "no", setting->help);
+		(void)snprintf(
+		    initial, sizeof(initial), "`%s`", setting->initial);
+		print_row(setting,
+		    *setting->initial == '\0' ? "empty" : initial, buf);
+		if (strcmp(setting->path, "redis.target_patience") == 0)
+			print_target_rows(buf);
 	}
 }

@@ -28,15 +28,15 @@ notify_mode_name(enum notify_mode mode)
 }
 
 static void *
-member(const struct setting *setting, struct settings *settings)
+member(const struct setting *setting, void *object)
 {
-	return (char *)settings + setting->offset;
+	return (char *)object + setting->offset;
 }
 
 static const void *
-const_member(const struct setting *setting, const struct settings *settings)
+const_member(const struct setting *setting, const void *object)
 {
-	return (const char *)settings + setting->offset;
+	return (const char *)object + setting->offset;
 }
 
 static int
@@ -94,14 +94,103 @@ check_schema(
 }
 
 static int
+fail_url(
+    const struct setting *setting, const char *what, struct pgripple_error *err)
+{
+	(void)pgripple_error_set(
+	    err, PGRIPPLE_ERROR_CONFIG, "\"%s\" %s", setting->path, what);
+	pgripple_error_hint(err,
+	    "Write redis://[user[:password]@]host[:port][/db] or "
+	    "unix:///path/to/socket[?db=N].");
+	return -1;
+}
+
+static bool
+is_number(const char *text, size_t n, int64_t min, int64_t max)
+{
+	char digits[16];
+	int64_t number;
+
+	if (n == 0 || n >= sizeof(digits))
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	return unit_parse_count(digits, &number) && number >= min &&
+	       number <= max;
+}
+
+/* "user:password@host:port", without what follows it. */
+static int
+check_host(const struct setting *setting, const char *text, size_t n,
+    struct pgripple_error *err)
+{
+	const char *at = memrchr(text, '@', n);
+	const char *host = at == NULL ? text : at + 1;
+	const char *end = text + n, *port;
+
+	if (host < end && *host == '[')
+		port = memchr(host, ']', (size_t)(end - host));
+	else
+		port = host;
+	if (port != NULL)
+		port = memchr(port, ':', (size_t)(end - port));
+	if (host == end || host == port)
+		return fail_url(setting, "names no host", err);
+	if (port != NULL &&
+	    !is_number(port + 1, (size_t)(end - port - 1), 1, 65535))
+		return fail_url(
+		    setting, "has a port that is no number up to 65535", err);
+	return 0;
+}
+
+/* The shape of a URL; no message has its text. */
+static int
+check_url(
+    const struct setting *setting, const char *url, struct pgripple_error *err)
+{
+	const char *rest;
+	size_t n;
+
+	if (strncmp(url, "rediss://", 9) == 0 ||
+	    strncmp(url, "redis+sentinel://", 17) == 0)
+		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+		    "\"%s\" with \"%.*s\" is not supported by this version",
+		    setting->path, (int)(strstr(url, "://") - url) + 3, url);
+	if (strncmp(url, "unix://", 7) == 0) {
+		rest = strstr(url, "?db=");
+		if (url[7] != '/' || url[8] == '\0')
+			return fail_url(setting, "names no absolute path", err);
+		if (rest != NULL &&
+		    !is_number(rest + 4, strlen(rest + 4), 0, 999999))
+			return fail_url(
+			    setting, "has a database that is no number", err);
+		return 0;
+	}
+	if (strncmp(url, "redis://", 8) != 0)
+		return fail_url(
+		    setting, "begins with neither redis:// nor unix://", err);
+	rest = url + 8;
+	n = strcspn(rest, "/");
+	if (check_host(setting, rest, n, err) < 0)
+		return -1;
+	rest += n;
+	if (rest[0] == '/' && rest[1] != '\0' &&
+	    !is_number(rest + 1, strlen(rest + 1), 0, 999999))
+		return fail_url(
+		    setting, "has a database that is no number", err);
+	return 0;
+}
+
+static int
 parse_text(const struct setting *setting, const char *text, struct arena *arena,
-    struct settings *settings, struct pgripple_error *err)
+    void *object, struct pgripple_error *err)
 {
 	const char *copy;
 
 	if ((setting->type == SETTING_SCHEMA &&
 		check_schema(setting, text, err) < 0) ||
-	    (setting->type == SETTING_URL && redis_url_check(text, err) < 0) ||
+	    (setting->type == SETTING_URL &&
+		check_url(setting, text, err) < 0) ||
 	    (setting->type == SETTING_CHOICE &&
 		check_choice(setting, text, err) < 0))
 		return -1;
@@ -111,13 +200,13 @@ parse_text(const struct setting *setting, const char *text, struct arena *arena,
 	copy = arena_strdup(arena, text);
 	if (copy == NULL)
 		return pgripple_error_nomem(err);
-	*(const char **)member(setting, settings) = copy;
+	*(const char **)member(setting, object) = copy;
 	return 0;
 }
 
 static int
-parse_flag(const struct setting *setting, const char *text,
-    struct settings *settings, struct pgripple_error *err)
+parse_flag(const struct setting *setting, const char *text, void *object,
+    struct pgripple_error *err)
 {
 	bool is_true = strcmp(text, "true") == 0;
 
@@ -126,13 +215,13 @@ parse_flag(const struct setting *setting, const char *text,
 		pgripple_error_hint(err, "Write true or false.");
 		return -1;
 	}
-	*(bool *)member(setting, settings) = is_true;
+	*(bool *)member(setting, object) = is_true;
 	return 0;
 }
 
 static int
-parse_notify(const struct setting *setting, const char *text,
-    struct settings *settings, struct pgripple_error *err)
+parse_notify(const struct setting *setting, const char *text, void *object,
+    struct pgripple_error *err)
 {
 	static const enum notify_mode modes[] = {
 	    NOTIFY_MODE_ADAPTIVE,
@@ -144,8 +233,7 @@ parse_notify(const struct setting *setting, const char *text,
 		return -1;
 	for (size_t i = 0; i < N_ELEMENTS(modes); i++)
 		if (strcmp(text, notify_mode_name(modes[i])) == 0)
-			*(enum notify_mode *)member(setting, settings) =
-			    modes[i];
+			*(enum notify_mode *)member(setting, object) = modes[i];
 	return 0;
 }
 
@@ -193,8 +281,8 @@ fail_number(
 }
 
 static int
-parse_bounded(const struct setting *setting, const char *text,
-    struct settings *settings, struct pgripple_error *err)
+parse_bounded(const struct setting *setting, const char *text, void *object,
+    struct pgripple_error *err)
 {
 	CLEANUP(buf_done) struct buf range = BUF_INIT;
 	int64_t number;
@@ -208,36 +296,35 @@ parse_bounded(const struct setting *setting, const char *text,
 		print_number(setting, setting->max, &range);
 		return fail(err, setting, buf_string(&range), text);
 	}
-	*(int64_t *)member(setting, settings) = number;
+	*(int64_t *)member(setting, object) = number;
 	return 0;
 }
 
 int
 setting_parse(const struct setting *setting, const char *text,
-    struct arena *arena, struct settings *settings, struct pgripple_error *err)
+    struct arena *arena, void *object, struct pgripple_error *err)
 {
 	switch (setting->type) {
 	case SETTING_TEXT:
 	case SETTING_SCHEMA:
 	case SETTING_URL:
 	case SETTING_CHOICE:
-		return parse_text(setting, text, arena, settings, err);
+		return parse_text(setting, text, arena, object, err);
 	case SETTING_NOTIFY:
-		return parse_notify(setting, text, settings, err);
+		return parse_notify(setting, text, object, err);
 	case SETTING_FLAG:
-		return parse_flag(setting, text, settings, err);
+		return parse_flag(setting, text, object, err);
 	case SETTING_DURATION:
 	case SETTING_SIZE:
 	case SETTING_COUNT:
-		return parse_bounded(setting, text, settings, err);
+		return parse_bounded(setting, text, object, err);
 	}
 	return pgripple_error_set(err, PGRIPPLE_ERROR_BUG,
 	    "setting \"%s\" is of no type", setting->path);
 }
 
 bool
-setting_is_equal(const struct setting *setting, const struct settings *a,
-    const struct settings *b)
+setting_is_equal(const struct setting *setting, const void *a, const void *b)
 {
 	const void *x = const_member(setting, a);
 	const void *y = const_member(setting, b);
@@ -260,88 +347,4 @@ setting_is_equal(const struct setting *setting, const struct settings *a,
 		return *(const int64_t *)x == *(const int64_t *)y;
 	}
 	return false;
-}
-
-static int
-fail_url(struct pgripple_error *err, const char *what)
-{
-	(void)pgripple_error_set(
-	    err, PGRIPPLE_ERROR_CONFIG, "\"redis.url\" %s", what);
-	pgripple_error_hint(err,
-	    "Write redis://[user[:password]@]host[:port][/db] or "
-	    "unix:///path/to/socket[?db=N].");
-	return -1;
-}
-
-static bool
-is_number(const char *text, size_t n, int64_t min, int64_t max)
-{
-	char digits[16];
-	int64_t number;
-
-	if (n == 0 || n >= sizeof(digits))
-		return false;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	return unit_parse_count(digits, &number) && number >= min &&
-	       number <= max;
-}
-
-/* "user:password@host:port", without what follows it. */
-static int
-check_host(const char *text, size_t n, struct pgripple_error *err)
-{
-	const char *at = memrchr(text, '@', n);
-	const char *host = at == NULL ? text : at + 1;
-	const char *end = text + n, *port;
-
-	if (host < end && *host == '[')
-		port = memchr(host, ']', (size_t)(end - host));
-	else
-		port = host;
-	if (port != NULL)
-		port = memchr(port, ':', (size_t)(end - port));
-	if (host == end || host == port)
-		return fail_url(err, "names no host");
-	if (port != NULL &&
-	    !is_number(port + 1, (size_t)(end - port - 1), 1, 65535))
-		return fail_url(
-		    err, "has a port that is no number up to 65535");
-	return 0;
-}
-
-int
-redis_url_check(const char *url, struct pgripple_error *err)
-{
-	const char *rest;
-	size_t n;
-
-	if (strncmp(url, "rediss://", 9) == 0 ||
-	    strncmp(url, "redis+sentinel://", 17) == 0)
-		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
-		    "\"redis.url\" with \"%.*s\" is not supported by this "
-		    "version",
-		    (int)(strstr(url, "://") - url) + 3, url);
-	if (strncmp(url, "unix://", 7) == 0) {
-		rest = strstr(url, "?db=");
-		if (url[7] != '/' || url[8] == '\0')
-			return fail_url(err, "names no absolute path");
-		if (rest != NULL &&
-		    !is_number(rest + 4, strlen(rest + 4), 0, 999999))
-			return fail_url(
-			    err, "has a database that is no number");
-		return 0;
-	}
-	if (strncmp(url, "redis://", 8) != 0)
-		return fail_url(
-		    err, "begins with neither redis:// nor unix://");
-	rest = url + 8;
-	n = strcspn(rest, "/");
-	if (check_host(rest, n, err) < 0)
-		return -1;
-	rest += n;
-	if (rest[0] == '/' && rest[1] != '\0' &&
-	    !is_number(rest + 1, strlen(rest + 1), 0, 999999))
-		return fail_url(err, "has a database that is no number");
-	return 0;
 }

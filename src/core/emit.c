@@ -24,6 +24,15 @@ begin(struct emitter *emitter)
 {
 	buf_reset(&emitter->text);
 	emitter->start = emitter->n_pieces = 0;
+	buf_add_string(&emitter->text, emitter->target->prefix);
+}
+
+static void
+begin_pattern(struct emitter *emitter)
+{
+	begin(emitter);
+	buf_reset(&emitter->text);
+	buf_add_string(&emitter->text, emitter->target->pattern);
 }
 
 static void
@@ -73,6 +82,7 @@ emit_each(struct emitter *emitter, enum pgripple_operation_kind kind,
 	struct pgripple_operation operation = {
 	    .kind = kind,
 	    .each = each,
+	    .target = emitter->target->index,
 	    .number = number,
 	};
 
@@ -134,7 +144,7 @@ emit_scan(struct emitter *emitter, enum pgripple_operation_kind each)
 {
 	if (each == PGRIPPLE_OPERATION_UNLINK && is_overridden(emitter))
 		return 0;
-	begin(emitter);
+	begin_pattern(emitter);
 	template_pattern(
 	    emitter->rule->template, values_of(emitter), &emitter->text);
 	end_piece(emitter);
@@ -186,7 +196,7 @@ emit_pattern(struct emitter *emitter)
 	if (is_overridden(emitter) ||
 	    judge(emitter, emitter->rule->template) == TEMPLATE_NULL)
 		return 0;
-	begin(emitter);
+	begin_pattern(emitter);
 	template_fill_glob(
 	    emitter->rule->template, values_of(emitter), &emitter->text);
 	end_piece(emitter);
@@ -266,6 +276,7 @@ static int
 emit_rule(struct emitter *emitter, const struct pgripple_rule *rule)
 {
 	emitter->rule = rule;
+	emitter->target = rule->target;
 	switch (rule->kind) {
 	case PGRIPPLE_RULE_KEY:
 		return emit_simple(emitter, PGRIPPLE_OPERATION_UNLINK,
@@ -295,12 +306,33 @@ emit_rule(struct emitter *emitter, const struct pgripple_rule *rule)
 static int
 emit_whole_patterns(struct emitter *emitter, const struct pgripple_model *model)
 {
-	emitter->rule = NULL;
 	for (size_t i = 0; i < model->n_whole_patterns; i++) {
-		begin(emitter);
+		begin_pattern(emitter);
 		add_piece(emitter, model->whole_patterns[i]);
 		if (emit_each(emitter, PGRIPPLE_OPERATION_SCAN,
 			PGRIPPLE_OPERATION_UNLINK, 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whether there are but whole models on this target. */
+static bool
+is_coarse(const struct emitter *emitter, const struct pgripple_target *target)
+{
+	return (emitter->whole_targets >> target->index & 1) != 0;
+}
+
+static int
+emit_whole_model(struct emitter *emitter, const struct pgripple_touch *touch)
+{
+	const struct pgripple_model *model = touch->model;
+
+	emitter->rule = NULL;
+	for (size_t i = 0; i < model->n_whole_targets; i++) {
+		emitter->target = model->whole_targets[i];
+		if ((touch->whole || is_coarse(emitter, emitter->target)) &&
+		    emit_whole_patterns(emitter, model) < 0)
 			return -1;
 	}
 	return 0;
@@ -319,13 +351,21 @@ int
 emit_touch(struct emitter *emitter, const struct pgripple_touch *touch)
 {
 	const struct pgripple_model *model = touch->model;
+	const struct pgripple_touch whole = {
+	    .model = model,
+	    .own = touch->own,
+	    .whole = true,
+	};
 
-	emitter->touch = touch;
-	if (touch->whole && emit_whole_patterns(emitter, model) < 0)
+	if (emit_whole_model(emitter, touch) < 0)
 		return -1;
-	for (size_t i = 0; i < model->n_rules; i++)
-		if (applies(&model->rules[i], touch) &&
-		    emit_rule(emitter, &model->rules[i]) < 0)
+	for (size_t i = 0; i < model->n_rules; i++) {
+		const struct pgripple_rule *rule = &model->rules[i];
+
+		emitter->touch =
+		    is_coarse(emitter, rule->target) ? &whole : touch;
+		if (applies(rule, touch) && emit_rule(emitter, rule) < 0)
 			return -1;
+	}
 	return 0;
 }

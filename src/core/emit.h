@@ -15,12 +15,14 @@ typedef int (*emit_cb)(void *context,
     const struct pgripple_operation *operation,
     const struct pgripple_rule *rule);
 
-/* Made with the first two members and zeroes.  The operation under way is one
+/* Made with the first three members and zeroes.  The operation under way is one
  * text, cut into pieces: key and values. */
 struct emitter {
 	emit_cb emit;
 	void *context;
+	uint32_t whole_targets; /* see pgripple_plan_make() */
 	const struct pgripple_rule *rule;
+	const struct pgripple_target *target; /* the rule's, mostly */
 	const struct pgripple_touch *touch;
 	struct buf text;
 	size_t start; /* of the piece under way */

@@ -256,6 +256,12 @@ compile_rule(struct compiler *c, struct pgripple_table *table,
 	rule->kind = spec->kind;
 	rule->template = spec->key.template;
 	rule->number = spec->number;
+	rule->target_at = spec->target.at;
+	if (spec->target.text != NULL) {
+		rule->target_name = arena_strdup(c->arena, spec->target.text);
+		if (rule->target_name == NULL)
+			return -1;
+	}
 	rule->own_change_only = spec->own_change_only;
 	rule->enabled = spec->enabled;
 	rule->at = spec->at;
@@ -471,7 +477,7 @@ graph_compile(struct loader *l, struct pgripple_graph *graph)
 	    arena_array(c.arena, spec->n_relations, sizeof(*graph->relations));
 	if (graph->models == NULL || graph->tables == NULL ||
 	    graph->tables_by_name == NULL || graph->relations == NULL ||
-	    compile_parts(&c) < 0)
+	    compile_parts(&c) < 0 || graph_aim_at_default(graph) < 0)
 		l->out_of_memory = true;
 	else
 		graph_sort_tables(graph);

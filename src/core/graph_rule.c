@@ -31,7 +31,7 @@ struct reading {
 	const struct node *fields;
 	const struct node *maxlen;
 	const struct node *hold;
-	const struct node *option; /* repeat_after or target */
+	const struct node *option; /* repeat_after */
 	bool faulty;
 };
 
@@ -127,12 +127,9 @@ static void
 field_target(struct loader *l, const struct node *value, void *object)
 {
 	struct reading *r = object;
-	struct word word;
 
-	if (read_text(l, value, &word))
-		r->option = value;
-	else
-		r->faulty = true;
+	if (!read_text(l, value, &r->rule->target))
+		r->rule->target = (struct word){0};
 }
 
 static void

@@ -8,6 +8,7 @@
  *	graph_relation.c  "a.x -> b.y" -> spec
  *	graph_meaning.c   what the spec refers to, and what contradicts itself
  *	graph_compile.c   spec -> graph
+ *	graph_target.c    which rule goes where
  */
 #ifndef PGRIPPLE_CORE_GRAPH_SPEC_H
 #define PGRIPPLE_CORE_GRAPH_SPEC_H
@@ -60,6 +61,7 @@ struct spec_rule {
 	struct spec_part *parts; /* see struct pgripple_rule */
 	size_t n_parts;
 	int64_t number;
+	struct word target; /* text is NULL if there is none */
 	struct spec_condition condition;
 	bool own_change_only;
 	bool enabled;
@@ -165,6 +167,8 @@ void relation_parse(
     struct loader *l, const struct node *node, struct spec_relation *relation);
 /* graph_meaning.c */
 void meaning_check(struct loader *l);
+/* graph_target.c; as long as nobody knows better.  -1: NOMEM. */
+int graph_aim_at_default(struct pgripple_graph *graph) MUST_CHECK;
 /* graph_compile.c; for a spec without faults.  Notes in the loader when it
  * ran out of memory. */
 void graph_compile(struct loader *l, struct pgripple_graph *graph);

@@ -10,7 +10,8 @@
 #include "base/json_write.h"
 
 void
-operation_print(struct buf *buf, const struct pgripple_operation *operation)
+operation_print(struct buf *buf, const struct pgripple_operation *operation,
+    const char *target)
 {
 	bool scans = operation->kind == PGRIPPLE_OPERATION_SCAN;
 
@@ -33,6 +34,8 @@ operation_print(struct buf *buf, const struct pgripple_operation *operation)
 	if (operation->kind == PGRIPPLE_OPERATION_FENCE ||
 	    operation->kind == PGRIPPLE_OPERATION_STREAM)
 		json_write_member_int(buf, "number", operation->number);
+	if (strcmp(target, PGRIPPLE_DEFAULT_TARGET) != 0)
+		json_write_member(buf, "target", target);
 	json_write_close(buf, '}');
 }
 
@@ -122,9 +125,11 @@ read_members(const struct json *root, struct pgripple_operation *operation)
 
 int
 operation_read(struct arena *arena, const char *json, size_t length,
-    struct pgripple_operation *ret_operation, struct pgripple_error *err)
+    struct pgripple_operation *ret_operation, const char **ret_target,
+    struct pgripple_error *err)
 {
 	struct pgripple_operation operation = {0};
+	const struct json *target;
 	struct json *root;
 	int status;
 
@@ -139,7 +144,11 @@ operation_read(struct arena *arena, const char *json, size_t length,
 	if (status > 0 || !has_its_values(&operation))
 		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
 		    "the operation is none that this version knows");
+	target = json_member(root, "target");
 	*ret_operation = operation;
+	*ret_target = target != NULL && target->kind == JSON_STRING
+			  ? target->text
+			  : PGRIPPLE_DEFAULT_TARGET;
 	return 0;
 }
 
@@ -154,7 +163,7 @@ operation_equals(
     const struct pgripple_operation *a, const struct pgripple_operation *b)
 {
 	if (a->kind != b->kind || a->each != b->each ||
-	    a->n_values != b->n_values ||
+	    a->target != b->target || a->n_values != b->n_values ||
 	    !same_bytes(a->key, a->key_length, b->key, b->key_length))
 		return false;
 	for (size_t i = 0; i < a->n_values; i++)

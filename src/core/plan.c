@@ -36,13 +36,18 @@ pgripple_operation_kind_name(enum pgripple_operation_kind kind)
 	return "unknown";
 }
 
-/* The plan under way: operations in the arena, each kind apart. */
+/* Of one target and kind. */
+struct shelf {
+	struct map known; /* by their identity */
+	struct planned *first;
+	struct planned **last;
+	size_t n;
+};
+
+/* The plan under way: operations in the arena, on their shelves. */
 struct planner {
 	struct arena *arena;
-	struct map known[PGRIPPLE_OPERATION_KINDS]; /* by their identity */
-	struct planned *first[PGRIPPLE_OPERATION_KINDS];
-	struct planned **last[PGRIPPLE_OPERATION_KINDS];
-	size_t n[PGRIPPLE_OPERATION_KINDS];
+	struct shelf shelves[PGRIPPLE_MAX_TARGETS][PGRIPPLE_OPERATION_KINDS];
 	struct buf identity;
 };
 
@@ -122,7 +127,8 @@ plan_operation(void *context, const struct pgripple_operation *operation,
     const struct pgripple_rule *rule UNUSED)
 {
 	struct planner *planner = context;
-	enum pgripple_operation_kind kind = operation->kind;
+	struct shelf *shelf =
+	    &planner->shelves[operation->target][operation->kind];
 	struct pgripple_bytes identity = identify(planner, operation);
 	struct planned *planned;
 	const char *copy;
@@ -130,8 +136,8 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 
 	if (planner->identity.failed)
 		return -1;
-	place = map_put_copy(&planner->known[kind], planner->arena,
-	    identity.bytes, identity.length, &copy);
+	place = map_put_copy(&shelf->known, planner->arena, identity.bytes,
+	    identity.length, &copy);
 	if (place == NULL)
 		return -1;
 	if (*place != NULL) {
@@ -143,53 +149,101 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 	    copy_operation(planner, planned, operation,
 		identity.bytes == operation->key ? copy : NULL) < 0)
 		return -1;
-	*planner->last[kind] = planned;
-	planner->last[kind] = &planned->next;
-	planner->n[kind]++;
+	*shelf->last = planned;
+	shelf->last = &planned->next;
+	shelf->n++;
 	return 0;
 }
 
-static int
-finish(struct planner *planner, struct pgripple_plan *ret_plan)
+static struct planner *
+planner_new(struct pgripple_walk *walk)
 {
-	struct pgripple_plan plan = {0};
+	struct arena *arena = pgripple_walk_arena(walk);
+	struct planner *planner = arena_alloc(arena, sizeof(*planner));
+
+	if (planner == NULL)
+		return NULL;
+	planner->arena = arena;
+	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
+		for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++) {
+			struct shelf *shelf = &planner->shelves[target][kind];
+
+			shelf->last = &shelf->first;
+		}
+	return planner;
+}
+
+static void
+planner_done(struct planner *planner)
+{
+	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
+		for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
+			map_done(&planner->shelves[target][kind].known);
+	buf_done(&planner->identity);
+}
+
+static size_t
+count(const struct planner *planner, int from_kind, int to_kind)
+{
 	size_t n = 0;
 
-	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++) {
-		plan.n_operations += planner->n[kind];
-		if (kind < PGRIPPLE_OPERATION_SCAN)
-			plan.n_now += planner->n[kind];
-	}
+	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
+		for (int kind = from_kind; kind < to_kind; kind++)
+			n += planner->shelves[target][kind].n;
+	return n;
+}
+
+static void
+take(const struct planner *planner, int from_kind, int to_kind,
+    struct pgripple_operation *operations)
+{
+	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
+		for (int kind = from_kind; kind < to_kind; kind++)
+			for (const struct planned *planned =
+				 planner->shelves[target][kind].first;
+			     planned != NULL; planned = planned->next)
+				*operations++ = planned->operation;
+}
+
+static int
+finish(const struct planner *planner, struct pgripple_plan *ret_plan)
+{
+	struct pgripple_plan plan = {
+	    .n_operations = count(planner, 0, PGRIPPLE_OPERATION_KINDS),
+	    .n_now = count(planner, 0, PGRIPPLE_OPERATION_SCAN),
+	};
+
 	plan.operations = arena_array(
 	    planner->arena, plan.n_operations, sizeof(*plan.operations));
 	if (plan.operations == NULL)
 		return -1;
-	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
-		for (struct planned *planned = planner->first[kind];
-		     planned != NULL; planned = planned->next)
-			plan.operations[n++] = planned->operation;
+	take(planner, 0, PGRIPPLE_OPERATION_SCAN, plan.operations);
+	take(planner, PGRIPPLE_OPERATION_SCAN, PGRIPPLE_OPERATION_KINDS,
+	    plan.operations + plan.n_now);
 	*ret_plan = plan;
 	return 0;
 }
 
 int
-pgripple_plan_make(struct pgripple_walk *walk, struct pgripple_plan *ret_plan,
-    struct pgripple_error *err)
+pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
+    struct pgripple_plan *ret_plan, struct pgripple_error *err)
 {
-	struct planner planner = {.arena = pgripple_walk_arena(walk)};
-	struct emitter emitter = {.emit = plan_operation, .context = &planner};
+	struct planner *planner = planner_new(walk);
+	struct emitter emitter = {
+	    .emit = plan_operation,
+	    .context = planner,
+	    .whole_targets = whole_targets,
+	};
 	int result = 0;
 
-	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
-		planner.last[kind] = &planner.first[kind];
+	if (planner == NULL)
+		return pgripple_error_nomem(err);
 	for (const struct pgripple_touch *touch = pgripple_walk_touches(walk);
 	     touch != NULL && result == 0; touch = touch->next)
 		result = emit_touch(&emitter, touch);
 	if (result == 0)
-		result = finish(&planner, ret_plan);
-	for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
-		map_done(&planner.known[kind]);
-	buf_done(&planner.identity);
+		result = finish(planner, ret_plan);
+	planner_done(planner);
 	emitter_done(&emitter);
 	return result < 0 ? pgripple_error_nomem(err) : 0;
 }

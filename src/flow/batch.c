@@ -40,12 +40,16 @@ forget(struct batch *batch)
 	batch->rejections = NULL;
 	batch->changes = NULL;
 	batch->pings = NULL;
-	batch->operations = NULL;
+	batch->parts = NULL;
+	batch->postponed = NULL;
 	batch->drains = NULL;
 	batch->escalations = NULL;
 	batch->n_ids = batch->n_rejections = batch->n_changes = 0;
-	batch->n_pings = batch->n_operations = batch->n_drains = 0;
+	batch->n_pings = batch->n_drains = 0;
+	batch->n_parts = batch->n_parts_under_way = batch->n_postponed = 0;
 	batch->n_kept = 0;
+	batch->has_failed = false;
+	batch->has_due_tasks = false;
 	batch->has_marks = false;
 	batch->plan = (struct pgripple_plan){0};
 }
@@ -56,7 +60,7 @@ batch_n_tasks(const struct batch *batch)
 	return settings_observes(batch->settings)
 		   ? 0
 		   : batch->plan.n_operations - batch->plan.n_now +
-			 batch->n_drains;
+			 batch->n_drains + batch->n_postponed;
 }
 
 /* Ending. */
@@ -64,7 +68,7 @@ batch_n_tasks(const struct batch *batch)
 static void
 finish(struct batch *batch)
 {
-	bool has_tasks = batch_n_tasks(batch) > 0;
+	bool has_tasks = batch->has_due_tasks || batch->n_drains > 0;
 
 	backoff_succeed(&batch->backoff);
 	batch_tell_escalations(batch);

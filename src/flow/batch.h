@@ -16,14 +16,14 @@
 struct batch;
 struct catalog;
 struct event_base;
-struct redis_connection;
 struct report;
 struct session;
+struct targets;
 
 /* What batches need; all of it borrowed. */
 struct batch_peers {
 	struct session *work;
-	struct redis_connection *redis;
+	struct targets *targets;
 	struct report *report;
 };
 

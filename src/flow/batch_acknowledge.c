@@ -6,6 +6,7 @@
 #include "base/json_write.h"
 #include "core/operation.h"
 #include "flow/batch_private.h"
+#include "flow/targets.h"
 
 /* Marks. */
 
@@ -52,9 +53,13 @@ batch_claim(struct batch *batch)
 
 static void
 on_acknowledged(void *context, enum session_outcome outcome,
-    size_t n_gone UNUSED, const struct pgripple_error *err)
+    const struct outbox_acknowledged *acknowledged,
+    const struct pgripple_error *err)
 {
 	struct batch *batch = context;
+
+	if (outcome == SESSION_DONE && batch->n_postponed > 0)
+		batch->n_waiting = acknowledged->n_waiting;
 
 	if (outcome == SESSION_DONE)
 		batch_step(batch,
@@ -80,15 +85,27 @@ keep(struct batch *batch, struct buf *buf)
 }
 
 /* The plan's own tasks first. */
+static const struct pgripple_operation *
+task_number(const struct batch *batch, size_t number)
+{
+	size_t n = batch->plan.n_operations - batch->plan.n_now;
+
+	if (number < n)
+		return &batch->plan.operations[batch->plan.n_now + number];
+	number -= n;
+	return number < batch->n_drains
+		   ? &batch->drains[number]
+		   : batch->postponed[number - batch->n_drains];
+}
+
 static const char *
 print_task(struct batch *batch, size_t number)
 {
+	const struct pgripple_operation *task = task_number(batch, number);
 	struct buf buf = BUF_INIT;
-	size_t n = batch->plan.n_operations - batch->plan.n_now;
 
-	operation_print(&buf,
-	    number < n ? &batch->plan.operations[batch->plan.n_now + number]
-		       : &batch->drains[number - n]);
+	operation_print(
+	    &buf, task, targets_name(batch->peers.targets, task->target));
 	return keep(batch, &buf);
 }
 
@@ -174,6 +191,9 @@ batch_acknowledge(struct batch *batch)
 	    .rejections = batch->rejections,
 	    .n_rejections = batch->n_rejections,
 	    .max_rejected = batch->settings->limits.rejected_rows,
+	    .count_tasks_to = batch->n_postponed > 0
+				  ? batch->settings->limits.postponed_tasks
+				  : 0,
 	};
 	struct pgripple_error err;
 

@@ -1,5 +1,6 @@
 /*
- * Applying a batch: its operations to Redis, and what Redis left undone.
+ * Applying a batch: its operations to Redis, to all targets at once, and what
+ * Redis left undone.
  *
  * A large tag leaves a task that drains it.  An operation that Redis refuses
  * for good holds nobody up: the changes that led to it are rejected, with
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "core/operation.h"
 #include "flow/batch_private.h"
+#include "flow/targets.h"
 #include "observe/log.h"
 #include "redis/apply.h"
 
@@ -27,11 +29,13 @@ add_drain(struct batch *batch, const struct pgripple_operation *tag,
 	struct pgripple_operation *drain = &batch->drains[batch->n_drains];
 
 	if (is_aside)
-		redis_tag_aside(&key, tag->key, tag->key_length);
+		redis_tag_aside(&key, batch_prefix(batch, tag->target),
+		    tag->key, tag->key_length);
 	else
 		buf_add(&key, tag->key, tag->key_length);
 	*drain = (struct pgripple_operation){
 	    .kind = PGRIPPLE_OPERATION_DRAIN,
+	    .target = tag->target,
 	    .key = arena_copy(batch->arena, buf_string(&key), key.n),
 	    .key_length = key.n,
 	};
@@ -41,18 +45,34 @@ add_drain(struct batch *batch, const struct pgripple_operation *tag,
 	return 0;
 }
 
+/* Beside those of other parts. */
 static int
-take_leftovers(struct batch *batch, const struct redis_apply_result *result,
-    struct pgripple_error *err)
+reserve_drains(struct batch *batch, size_t n, struct pgripple_error *err)
 {
-	batch->drains = arena_array(
-	    batch->arena, 2 * result->n_leftovers, sizeof(*batch->drains));
-	if (batch->drains == NULL)
+	struct pgripple_operation *drains = arena_array(
+	    batch->arena, batch->n_drains + n, sizeof(*batch->drains));
+
+	if (drains == NULL)
 		return pgripple_error_nomem(err);
+	if (batch->n_drains > 0)
+		memcpy(drains, batch->drains,
+		    batch->n_drains * sizeof(*batch->drains));
+	batch->drains = drains;
+	return 0;
+}
+
+static int
+take_leftovers(const struct batch_part *part,
+    const struct redis_apply_result *result, struct pgripple_error *err)
+{
+	struct batch *batch = part->batch;
+
+	if (reserve_drains(batch, 2 * result->n_leftovers, err) < 0)
+		return -1;
 	for (size_t i = 0; i < result->n_leftovers; i++) {
 		const struct redis_leftover *left = &result->leftovers[i];
 		const struct pgripple_operation *tag =
-		    &batch->operations[left->operation];
+		    &part->operations[left->operation];
 
 		if ((left->is_aside && add_drain(batch, tag, true, err) < 0) ||
 		    (left->is_itself && add_drain(batch, tag, false, err) < 0))
@@ -64,7 +84,7 @@ take_leftovers(struct batch *batch, const struct redis_apply_result *result,
 /* What Redis refused. */
 
 struct blame {
-	struct batch *batch;
+	const struct batch_part *part;
 	const struct redis_apply_result *result;
 	bool *is_blamed; /* for each rejection */
 	const char *reason; /* of the change at hand */
@@ -82,7 +102,7 @@ on_operation(void *context, const struct pgripple_operation *operation,
 		    &blame->result->rejections[i];
 
 		if (operation_equals(operation,
-			&blame->batch->operations[rejection->operation])) {
+			&blame->part->operations[rejection->operation])) {
 			blame->is_blamed[i] = true;
 			blame->reason = rejection->reason;
 		}
@@ -128,7 +148,7 @@ reject_change(struct batch *batch, const struct pgripple_change *change,
 static int
 blame_changes(struct blame *blame, struct pgripple_error *err)
 {
-	struct batch *batch = blame->batch;
+	struct batch *batch = blame->part->batch;
 
 	for (size_t i = 0; i < batch->n_changes; i++) {
 		struct pgripple_path *paths;
@@ -151,7 +171,7 @@ blame_changes(struct blame *blame, struct pgripple_error *err)
 static int
 blame_all(struct blame *blame, struct pgripple_error *err)
 {
-	struct batch *batch = blame->batch;
+	struct batch *batch = blame->part->batch;
 
 	for (size_t i = 0; i < blame->result->n_rejections; i++)
 		for (size_t j = 0; !blame->is_blamed[i] && j < batch->n_changes;
@@ -163,10 +183,11 @@ blame_all(struct blame *blame, struct pgripple_error *err)
 }
 
 static int
-take_rejections(struct batch *batch, const struct redis_apply_result *result,
-    struct pgripple_error *err)
+take_rejections(const struct batch_part *part,
+    const struct redis_apply_result *result, struct pgripple_error *err)
 {
-	struct blame blame = {.batch = batch, .result = result};
+	struct blame blame = {.part = part, .result = result};
+	struct batch *batch = part->batch;
 
 	if (result->n_rejections == 0)
 		return 0;
@@ -183,53 +204,56 @@ take_rejections(struct batch *batch, const struct redis_apply_result *result,
 	return blame_all(&blame, err);
 }
 
+/* Parts.  The batch goes on, or fails, when none is under way any more: their
+ * operations are borrowed. */
+
+static void
+fail_part(struct batch *batch, const struct pgripple_error *err)
+{
+	if (!batch->has_failed)
+		batch->part_err = *err;
+	batch->has_failed = true;
+}
+
+static void
+go_on(struct batch *batch)
+{
+	struct pgripple_error err;
+
+	if (batch->n_parts_under_way > 0)
+		return;
+	if (batch->has_failed) {
+		err = batch->part_err; /* the batch is about to forget it */
+		batch_fail(batch, &err);
+		return;
+	}
+	batch->applied_wall_us = clock_wall_us();
+	batch_step(batch, BATCH_ON_APPLIED);
+}
+
 static void
 on_applied(void *context, enum redis_apply_outcome outcome,
     const struct redis_apply_result *result,
     const struct pgripple_error *apply_err)
 {
-	struct batch *batch = context;
+	struct batch_part *part = context;
+	struct batch *batch = part->batch;
 	struct pgripple_error err;
 
-	if (outcome != REDIS_APPLY_DONE) {
-		batch_fail(batch, apply_err);
-		return;
-	}
-	batch->applied_wall_us = clock_wall_us();
-	if (take_leftovers(batch, result, &err) < 0 ||
-	    take_rejections(batch, result, &err) < 0)
-		batch_fail(batch, &err);
-	else
-		batch_step(batch, BATCH_ON_APPLIED);
+	batch->n_parts_under_way--;
+	targets_note(batch->peers.targets, part->target, outcome);
+	if (outcome != REDIS_APPLY_DONE)
+		fail_part(batch, apply_err);
+	else if (take_leftovers(part, result, &err) < 0 ||
+		 take_rejections(part, result, &err) < 0)
+		fail_part(batch, &err);
+	go_on(batch);
 }
 
 /* Sending. */
 
-static int
-collect_operations(struct batch *batch, struct pgripple_error *err)
-{
-	size_t n = batch->n_pings + batch->plan.n_now;
-
-	batch->operations =
-	    arena_array(batch->arena, n, sizeof(*batch->operations));
-	if (batch->operations == NULL)
-		return pgripple_error_nomem(err);
-	batch->n_operations = n;
-	for (size_t i = 0; i < batch->n_pings; i++)
-		batch->operations[i] = (struct pgripple_operation){
-		    .kind = PGRIPPLE_OPERATION_UNLINK,
-		    .key = batch->pings[i].key,
-		    .key_length = strlen(batch->pings[i].key),
-		};
-	if (batch->plan.n_now > 0)
-		memcpy(batch->operations + batch->n_pings,
-		    batch->plan.operations,
-		    batch->plan.n_now * sizeof(*batch->operations));
-	return 0;
-}
-
 static void
-send_plan(struct batch *batch)
+send_parts(struct batch *batch)
 {
 	struct redis_apply_options options = {
 	    .tag_members = batch->settings->limits.tag_members};
@@ -240,10 +264,31 @@ send_plan(struct batch *batch)
 	    "pgripple:%" PRIu64 ":%" PRId64 ":%" PRId64, ++batch->number,
 	    clock_wall_us(), clock_monotonic_us());
 	options.nonce = nonce;
-	if (collect_operations(batch, &err) < 0 ||
-	    redis_apply(batch->peers.redis, batch->operations,
-		batch->n_operations, &options, on_applied, batch, &err) < 0)
+	for (size_t i = 0; i < batch->n_parts && !batch->has_failed; i++) {
+		struct batch_part *part = &batch->parts[i];
+
+		if (redis_apply(
+			targets_connection(batch->peers.targets, part->target),
+			part->operations, part->n_operations, &options,
+			on_applied, part, &err) < 0)
+			fail_part(batch, &err);
+		else
+			batch->n_parts_under_way++;
+	}
+	go_on(batch);
+}
+
+static void
+only_observe(struct batch *batch)
+{
+	struct pgripple_error err;
+
+	if (pgripple_plan_make(batch->walk, 0, &batch->plan, &err) < 0) {
 		batch_fail(batch, &err);
+		return;
+	}
+	batch->applied_wall_us = clock_wall_us();
+	batch_step(batch, BATCH_ON_APPLIED);
 }
 
 void
@@ -251,12 +296,10 @@ batch_apply(struct batch *batch)
 {
 	struct pgripple_error err;
 
-	if (pgripple_plan_make(batch->walk, &batch->plan, &err) < 0) {
+	if (settings_observes(batch->settings))
+		only_observe(batch);
+	else if (batch_share_out(batch, &err) < 0)
 		batch_fail(batch, &err);
-	} else if (settings_observes(batch->settings)) {
-		batch->applied_wall_us = clock_wall_us();
-		batch_step(batch, BATCH_ON_APPLIED);
-	} else {
-		send_plan(batch);
-	}
+	else
+		send_parts(batch);
 }

@@ -1,8 +1,8 @@
 /*
  * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
  * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
- * escalations), batch_apply.c (applying) and batch_acknowledge.c (marks,
- * acknowledging).
+ * escalations), batch_plan.c (planning, what goes where), batch_apply.c
+ * (applying) and batch_acknowledge.c (marks, acknowledging).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -21,6 +21,15 @@
 struct batch_ping {
 	const char *key;
 	int64_t wall_us; /* when it was written to the outbox */
+};
+
+/* What is applied to one target. */
+struct batch_part {
+	struct batch *batch;
+	size_t target;
+	/* Of the pings, then the plan's. */
+	struct pgripple_operation *operations;
+	size_t n_operations;
 };
 
 struct batch {
@@ -50,9 +59,16 @@ struct batch {
 	struct batch_ping *pings;
 	size_t n_pings;
 	struct pgripple_plan plan;
-	/* Of the pings, then the plan's; not those that are tasks. */
-	struct pgripple_operation *operations;
-	size_t n_operations;
+	struct batch_part *parts; /* for each target that is sent some */
+	size_t n_parts;
+	size_t n_parts_under_way;
+	bool has_failed; /* one of them */
+	struct pgripple_error part_err; /* why */
+	/* For targets that are postponed: they become tasks. */
+	const struct pgripple_operation **postponed;
+	size_t n_postponed;
+	size_t n_waiting; /* tasks, when last told */
+	bool has_due_tasks; /* of targets that are not postponed */
 	struct pgripple_operation *drains; /* tasks beside the plan's */
 	size_t n_drains;
 	bool has_marks; /* changes that stand for others */
@@ -78,6 +94,11 @@ size_t batch_max_lookup_rows(const struct batch *batch);
 /* One line for each relation that a limit, or a value that is not known, made
  * lead to a whole model. */
 void batch_tell_escalations(const struct batch *batch);
+
+/* Makes the plan and shares it out: to parts, and to what is postponed. */
+int batch_share_out(struct batch *batch, struct pgripple_error *err) MUST_CHECK;
+/* The prefix of a target. */
+const char *batch_prefix(const struct batch *batch, size_t target);
 
 /* Tasks that it leaves: none if it is only observed. */
 size_t batch_n_tasks(const struct batch *batch);

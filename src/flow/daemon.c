@@ -12,10 +12,12 @@
 
 #include <signal.h>
 
+#include "base/buf.h"
 #include "base/heap.h"
 #include "flow/batch.h"
 #include "flow/coverage.h"
 #include "flow/daemon_private.h"
+#include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
 #include "observe/systemd.h"
@@ -30,12 +32,38 @@
 static bool
 can_apply(const struct daemon *daemon)
 {
-	return redis_connection_is_up(daemon->redis) ||
-	       settings_observes(daemon->configuration->settings);
+	size_t missing;
+
+	return settings_observes(daemon->configuration->settings) ||
+	       targets_may_go_on(daemon->targets, &missing);
+}
+
+/* Those without which it goes on; NULL if there is none. */
+static const char *
+postponed(const struct daemon *daemon, struct buf *buf)
+{
+	if (targets_postponed(daemon->targets) == 0)
+		return NULL;
+	targets_print_postponed(daemon->targets, buf);
+	return buf_string(buf);
 }
 
 static const char *
-missing_peer(const struct daemon *daemon)
+missing_target(const struct daemon *daemon, struct buf *buf)
+{
+	size_t missing;
+
+	if (targets_count(daemon->targets) == 1 ||
+	    targets_may_go_on(daemon->targets, &missing))
+		return "waiting for Redis";
+	buf_printf(buf, "waiting for Redis: target \"%s\"",
+	    targets_name(daemon->targets, missing));
+	return buf_string(buf);
+}
+
+/* The text may be in the buffer. */
+static const char *
+missing_peer(const struct daemon *daemon, struct buf *buf)
 {
 	if (listen_is_standby(daemon->listen))
 		return "standing by: another daemon works";
@@ -44,34 +72,60 @@ missing_peer(const struct daemon *daemon)
 	if (daemon->catalog == NULL)
 		return "waiting for the schema to be installed";
 	if (!can_apply(daemon))
-		return "waiting for Redis";
+		return missing_target(daemon, buf);
 	return NULL;
+}
+
+static void
+tell_ready(const struct daemon *daemon)
+{
+	const struct configuration *configuration = daemon->configuration;
+	const struct targets *targets = daemon->targets;
+	CLEANUP(buf_done) struct buf servers = BUF_INIT;
+	CLEANUP(buf_done) struct buf names = BUF_INIT;
+
+	targets_print_servers(targets, &servers);
+	log_event(LOG_LEVEL_INFO, "daemon.ready",
+	    log_string("mode", configuration->settings->mode),
+	    log_string("postgres", session_describe(daemon->work)),
+	    targets_count(targets) > 1
+		? log_json("redis", buf_string(&servers))
+		: log_string("redis", redis_connection_describe(
+					  targets_connection(targets, 0))),
+	    log_json("postponed", postponed(daemon, &names)),
+	    log_int("models", (int64_t)configuration->graph->n_models),
+	    log_int("relations", (int64_t)configuration->graph->n_relations));
+}
+
+static void
+tell_service_manager(const struct daemon *daemon, const char *missing)
+{
+	CLEANUP(buf_done) struct buf names = BUF_INIT;
+	const char *without = postponed(daemon, &names);
+
+	if (missing != NULL)
+		systemd_status("%s", missing);
+	else if (settings_observes(daemon->configuration->settings))
+		systemd_status("live, only observing");
+	else if (without != NULL)
+		systemd_status("live, without %s", without);
+	else
+		systemd_status("live");
 }
 
 void
 daemon_look_at_state(struct daemon *daemon)
 {
-	const struct settings *settings = daemon->configuration->settings;
-	const char *missing = missing_peer(daemon);
+	CLEANUP(buf_done) struct buf buf = BUF_INIT;
+	const char *missing = missing_peer(daemon, &buf);
 	bool live = missing == NULL;
 
 	if (daemon->stopping)
 		return;
 	if (live && !daemon->live)
-		log_event(LOG_LEVEL_INFO, "daemon.ready",
-		    log_string("mode", settings->mode),
-		    log_string("postgres", session_describe(daemon->work)),
-		    log_string(
-			"redis", redis_connection_describe(daemon->redis)),
-		    log_int("models",
-			(int64_t)daemon->configuration->graph->n_models),
-		    log_int("relations",
-			(int64_t)daemon->configuration->graph->n_relations));
+		tell_ready(daemon);
 	daemon->live = live;
-	systemd_status("%s", !live ? missing
-			     : settings_observes(settings)
-				 ? "live, only observing"
-				 : "live");
+	tell_service_manager(daemon, missing);
 }
 
 /* Stopping. */
@@ -147,7 +201,7 @@ run(struct daemon *daemon)
 {
 	listen_start(daemon->listen);
 	session_start(daemon->work);
-	redis_connection_start(daemon->redis);
+	targets_start(daemon->targets);
 	log_event(LOG_LEVEL_INFO, "daemon.started",
 	    log_string("version", PGRIPPLE_VERSION),
 	    log_string("settings", daemon->settings_path),

@@ -12,6 +12,7 @@
 #include "flow/batch.h"
 #include "flow/coverage.h"
 #include "flow/report.h"
+#include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
 #include "observe/systemd.h"
@@ -50,6 +51,7 @@ daemon_use(struct daemon *daemon, struct configuration *configuration,
 	batch_configure(daemon->batch, configuration->settings,
 	    configuration->graph, catalog);
 	tasks_configure(daemon->tasks, configuration->settings);
+	targets_configure(daemon->targets, configuration->settings);
 	report_configure(daemon->report,
 	    configuration->settings->log.changes_per_second,
 	    settings_observes(configuration->settings));

@@ -21,9 +21,9 @@ struct catalog;
 struct doorbell;
 struct listen;
 struct low_water;
-struct redis_connection;
 struct report;
 struct session;
+struct targets;
 struct tasks;
 
 struct daemon {
@@ -43,7 +43,7 @@ struct daemon {
 	struct doorbell *doorbell;
 	struct session *work;
 	struct low_water *low_water;
-	struct redis_connection *redis;
+	struct targets *targets;
 	struct batch *batch;
 	struct tasks *tasks;
 	struct report *report;

@@ -11,6 +11,7 @@
 #include "flow/batch.h"
 #include "flow/doorbell.h"
 #include "flow/report.h"
+#include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
 #include "observe/systemd.h"
@@ -18,7 +19,6 @@
 #include "postgres/listen.h"
 #include "postgres/low_water.h"
 #include "postgres/session.h"
-#include "redis/connection.h"
 
 /* How often a fetch begins at the start of the outbox again. */
 #define WHOLE_FETCH_US (INT64_C(3600) * 1000000)
@@ -98,8 +98,9 @@ on_work_up(void *context)
 	daemon_turn(daemon);
 }
 
+/* One is there, or the others go on without it. */
 static void
-on_redis_up(void *context)
+on_target(void *context)
 {
 	struct daemon *daemon = context;
 
@@ -202,7 +203,7 @@ on_watchdog(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 	const struct settings *settings = daemon->configuration->settings;
 	int64_t patience_ms =
 	    2 * (settings->postgres.statement_timeout_ms +
-		    settings->redis.command_timeout_ms + 10000);
+		    settings_max_command_timeout_ms(settings) + 10000);
 
 	if (batch_step_age_us(daemon->batch) < patience_ms * 1000)
 		systemd_watchdog();
@@ -309,21 +310,13 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 static int
 make_redis(struct daemon *daemon, struct pgripple_error *err)
 {
-	const struct settings *settings = daemon->configuration->settings;
-	const struct redis_options options = {
-	    .url = settings->redis.url,
-	    .connect_timeout_ms = settings->redis.connect_timeout_ms,
-	    .command_timeout_ms = settings->redis.command_timeout_ms,
-	    .retry_max_ms = settings->retry_max_ms,
-	};
-	const struct redis_listener listener = {
+	const struct targets_listener listener = {
 	    .context = daemon,
-	    .on_up = on_redis_up,
-	    .on_down = on_peer_down,
+	    .on_change = on_target,
 	};
 
-	return redis_connection_new(
-	    daemon->base, &options, &listener, &daemon->redis, err);
+	return targets_new(daemon->base, daemon->configuration->settings,
+	    &listener, &daemon->targets, err);
 }
 
 static int
@@ -342,7 +335,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	};
 	struct batch_peers peers = {
 	    .work = daemon->work,
-	    .redis = daemon->redis,
+	    .targets = daemon->targets,
 	};
 
 	if (report_new(daemon->base, &daemon->report, err) < 0)
@@ -351,7 +344,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	if (batch_new(
 		daemon->base, &peers, &batch_listener, &daemon->batch, err) < 0)
 		return -1;
-	return tasks_new(daemon->base, daemon->work, daemon->redis,
+	return tasks_new(daemon->base, daemon->work, daemon->targets,
 	    &tasks_listener, &daemon->tasks, err);
 }
 
@@ -380,7 +373,7 @@ void
 daemon_unmake(struct daemon *daemon)
 {
 	daemon->stopping = true;
-	redis_connection_free(daemon->redis);
+	targets_free(daemon->targets);
 	session_free(daemon->work);
 	listen_free(daemon->listen);
 	doorbell_free(daemon->doorbell);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "core/operation.h"
 #include "flow/pace.h"
+#include "flow/targets.h"
 #include "flow/tasks_states.h"
 #include "observe/log.h"
 #include "postgres/task.h"
@@ -30,7 +31,7 @@
 
 struct tasks {
 	struct session *work;
-	struct redis_connection *redis;
+	struct targets *targets;
 	struct tasks_listener listener;
 	const struct settings *settings;
 
@@ -57,6 +58,20 @@ struct tasks {
 
 static void tasks_step(struct tasks *tasks, enum tasks_event event);
 
+/* Of the target of the task under way. */
+static struct redis_connection *
+connection(const struct tasks *tasks)
+{
+	return targets_connection(tasks->targets, tasks->operation.target);
+}
+
+static bool
+is_postponed(const struct tasks *tasks)
+{
+	return targets_state(tasks->targets, tasks->operation.target) ==
+	       TARGET_POSTPONED;
+}
+
 static void
 forget(struct tasks *tasks)
 {
@@ -73,12 +88,19 @@ static int
 read_operation(
     struct tasks *tasks, const struct task *task, struct pgripple_error *err)
 {
+	const char *target;
+
 	tasks->arena = arena_new();
 	if (tasks->arena == NULL)
 		return pgripple_error_nomem(err);
 	if (operation_read(tasks->arena, task->operation, task->length,
-		&tasks->operation, err) < 0)
+		&tasks->operation, &target, err) < 0)
 		return -1;
+	if (!targets_find(tasks->targets, target, &tasks->operation.target)) {
+		tasks->operation = (struct pgripple_operation){0};
+		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+		    "the settings have no target \"%.80s\"", target);
+	}
 	if (tasks->operation.kind == PGRIPPLE_OPERATION_TAG)
 		tasks->operation.kind = PGRIPPLE_OPERATION_DRAIN;
 	return 0;
@@ -157,12 +179,18 @@ on_task(void *context, enum session_outcome outcome, const struct task *task,
 static void
 ask(struct tasks *tasks)
 {
+	const char *postponed[PGRIPPLE_MAX_TARGETS];
+	size_t n_postponed = 0;
 	struct pgripple_error err;
 
 	tasks->woken = false;
 	forget(tasks);
-	if (task_next(tasks->work, tasks->settings->postgres.schema, on_task,
-		tasks, &err) < 0) {
+	for (size_t i = 0; i < targets_count(tasks->targets); i++)
+		if (targets_state(tasks->targets, i) == TARGET_POSTPONED)
+			postponed[n_postponed++] =
+			    targets_name(tasks->targets, i);
+	if (task_next(tasks->work, tasks->settings->postgres.schema, postponed,
+		n_postponed, on_task, tasks, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);
 	}
@@ -174,16 +202,19 @@ static void
 fail_slice(struct tasks *tasks, enum redis_apply_outcome outcome,
     const struct pgripple_error *err)
 {
+	targets_note(tasks->targets, tasks->operation.target, outcome);
 	if (outcome == REDIS_APPLY_LOST)
 		start_over(tasks);
 	log_error(LOG_LEVEL_WARNING, "task.failed", err);
-	tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+	tasks_step(tasks,
+	    is_postponed(tasks) ? TASKS_ON_POSTPONED : TASKS_ON_SLICE_FAILED);
 }
 
 static void
 end_slice(struct tasks *tasks, bool is_last)
 {
 	backoff_succeed(&tasks->backoff);
+	targets_note(tasks->targets, tasks->operation.target, REDIS_APPLY_DONE);
 	tasks->pause_us =
 	    pace_step(&tasks->pace, clock_monotonic_us() - tasks->sent_us);
 	tasks_step(tasks, is_last ? TASKS_ON_LAST_SLICE : TASKS_ON_SLICE);
@@ -233,7 +264,8 @@ submit_scan(struct tasks *tasks, struct pgripple_error *err)
 	    .tag_members = tasks->settings->limits.tag_members,
 	};
 
-	return redis_scan_step(tasks->redis, &scan, on_scanned, tasks, err);
+	return redis_scan_step(
+	    connection(tasks), &scan, on_scanned, tasks, err);
 }
 
 static int
@@ -246,7 +278,7 @@ submit_operation(struct tasks *tasks, struct pgripple_error *err)
 	(void)snprintf(nonce, sizeof(nonce),
 	    "pgripple:task:%" PRId64 ":%" PRId64 ":%" PRId64, tasks->id,
 	    clock_wall_us(), clock_monotonic_us());
-	return redis_apply(tasks->redis, &tasks->operation, 1, &options,
+	return redis_apply(connection(tasks), &tasks->operation, 1, &options,
 	    on_applied, tasks, err);
 }
 
@@ -257,8 +289,8 @@ on_measured(void *context, const struct redis_reply *reply)
 	enum redis_apply_outcome outcome;
 	struct pgripple_error err;
 
-	if (!redis_apply_expect(tasks->redis, reply, REDIS_REPLY_KIND_INTEGER,
-		"DBSIZE", &outcome, &err)) {
+	if (!redis_apply_expect(connection(tasks), reply,
+		REDIS_REPLY_KIND_INTEGER, "DBSIZE", &outcome, &err)) {
 		fail_slice(tasks, outcome, &err);
 		return;
 	}
@@ -274,7 +306,7 @@ submit_measure(struct tasks *tasks, struct pgripple_error *err)
 	const char *argv[] = {"DBSIZE"};
 
 	return redis_command(
-	    tasks->redis, 1, argv, NULL, on_measured, tasks, err);
+	    connection(tasks), 1, argv, NULL, on_measured, tasks, err);
 }
 
 static int
@@ -291,11 +323,15 @@ submit(struct tasks *tasks, struct pgripple_error *err)
 static void
 work(struct tasks *tasks)
 {
-	const char *run_id = redis_connection_server(tasks->redis)->run_id;
+	const char *run_id = redis_connection_server(connection(tasks))->run_id;
 	struct pgripple_error err;
 
 	if (settings_observes(tasks->settings)) {
 		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+		return;
+	}
+	if (is_postponed(tasks)) {
+		tasks_step(tasks, TASKS_ON_POSTPONED);
 		return;
 	}
 	if (strcmp(run_id, tasks->run_id) != 0) {
@@ -443,7 +479,7 @@ on_pause_over(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 
 int
 tasks_new(struct event_base *base, struct session *work,
-    struct redis_connection *redis, const struct tasks_listener *listener,
+    struct targets *targets, const struct tasks_listener *listener,
     struct tasks **ret_tasks, struct pgripple_error *err)
 {
 	struct tasks *tasks = calloc(1, sizeof(*tasks));
@@ -451,7 +487,7 @@ tasks_new(struct event_base *base, struct session *work,
 	if (tasks == NULL)
 		return pgripple_error_nomem(err);
 	tasks->work = work;
-	tasks->redis = redis;
+	tasks->targets = targets;
 	tasks->listener = *listener;
 	tasks->pause = evtimer_new(base, on_pause_over, tasks);
 	if (tasks->pause == NULL) {

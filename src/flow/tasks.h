@@ -11,8 +11,8 @@
 #include "config/settings.h"
 
 struct event_base;
-struct redis_connection;
 struct session;
+struct targets;
 struct tasks;
 
 struct tasks_listener {
@@ -22,7 +22,7 @@ struct tasks_listener {
 };
 
 int tasks_new(struct event_base *base, struct session *work,
-    struct redis_connection *redis, const struct tasks_listener *listener,
+    struct targets *targets, const struct tasks_listener *listener,
     struct tasks **ret_tasks, struct pgripple_error *err) MUST_CHECK;
 void tasks_free(struct tasks *tasks);
 /* Borrowed. */

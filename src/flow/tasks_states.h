@@ -24,6 +24,7 @@ enum tasks_event {
 	TASKS_ON_SLICE, /* done, and there is more */
 	TASKS_ON_LAST_SLICE,
 	TASKS_ON_SLICE_FAILED,
+	TASKS_ON_POSTPONED, /* its target: the task is left for later */
 	TASKS_ON_TIMER,
 	TASKS_ON_REMOVED,
 	TASKS_ON_STATEMENT_FAILED,

@@ -242,6 +242,15 @@ add_answer(struct request *request, const char *schema,
 	add_part(request, " SELECT (SELECT count(*) FROM gone)");
 	if (acknowledgement->n_rejections > 0)
 		add_part(request, " + (SELECT count(*) FROM taken)");
+	/* The statement does not see what it adds itself. */
+	if (acknowledgement->count_tasks_to > 0)
+		add_part(request,
+		    ", (SELECT count(*) FROM (SELECT FROM %s.task LIMIT "
+		    "%" PRId64 ") AS t) + %zu",
+		    schema, acknowledgement->count_tasks_to,
+		    acknowledgement->n_tasks);
+	else
+		add_part(request, ", 0");
 	if (acknowledgement->n_pongs == 0)
 		return;
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
@@ -268,13 +277,15 @@ static void
 on_acknowledged(void *context, const struct session_answer *answer)
 {
 	struct acknowledge acknowledge = *(struct acknowledge *)context;
-	size_t n_gone = 0;
+	struct outbox_acknowledged acknowledged = {0};
 
 	free(context);
-	if (answer->outcome == SESSION_DONE)
-		n_gone = (size_t)rows_int(&answer->rows, 0, 0);
+	if (answer->outcome == SESSION_DONE) {
+		acknowledged.n_gone = (size_t)rows_int(&answer->rows, 0, 0);
+		acknowledged.n_waiting = (size_t)rows_int(&answer->rows, 0, 1);
+	}
 	acknowledge.done(
-	    acknowledge.context, answer->outcome, n_gone, answer->err);
+	    acknowledge.context, answer->outcome, &acknowledged, answer->err);
 }
 
 int

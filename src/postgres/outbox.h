@@ -57,15 +57,22 @@ struct outbox_acknowledgement {
 	 * any transaction may be behind them. */
 	uint64_t from_xid;
 	uint64_t to_xid;
+	/* How many tasks wait is counted up to this; 0: it is not. */
+	int64_t count_tasks_to;
 	/* Keys of pings, told on the channel with "_pong". */
 	const char *const *pongs;
 	size_t n_pongs;
 };
 
 /* LOST: perhaps done, perhaps not; whatever is still there is fetched again.
- * n_gone counts the rows that left the outbox. */
+ * The answer is lent. */
+struct outbox_acknowledged {
+	size_t n_gone; /* rows that left the outbox */
+	size_t n_waiting; /* tasks, with those added */
+};
 typedef void (*outbox_acknowledge_cb)(void *context,
-    enum session_outcome outcome, size_t n_gone,
+    enum session_outcome outcome,
+    const struct outbox_acknowledged *acknowledged,
     const struct pgripple_error *err);
 
 /* All of it in one statement.  -1: not accepted. */

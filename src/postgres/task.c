@@ -36,8 +36,24 @@ on_next(void *context, const struct session_answer *answer)
 	    answer->err);
 }
 
+/* Names of targets are no SQL, but they are quoted all the same. */
+static void
+print_postponed(struct request *request, const char *const *postponed, size_t n)
+{
+	struct buf *array = request_value(request);
+
+	buf_add_string(&request->sql,
+	    "AND coalesce(operation ->> 'target', 'default') "
+	    "<> ALL ($1::text[]) ");
+	array_open(array);
+	for (size_t i = 0; i < n; i++)
+		array_add_string(array, postponed[i]);
+	array_close(array);
+}
+
 int
-task_next(struct session *session, const char *schema, task_next_cb done,
+task_next(struct session *session, const char *schema,
+    const char *const *postponed, size_t n_postponed, task_next_cb done,
     void *context, struct pgripple_error *err)
 {
 	struct request request = {0};
@@ -52,9 +68,11 @@ task_next(struct session *session, const char *schema, task_next_cb done,
 				     "coalesce(started, clock_timestamp()) "
 				     "WHERE id = (SELECT id FROM ");
 	quote_identifier(&request.sql, schema);
-	buf_add_string(&request.sql, ".task WHERE due <= clock_timestamp() "
-				     "ORDER BY due, id LIMIT 1) "
-				     "RETURNING id, operation");
+	buf_add_string(&request.sql, ".task WHERE due <= clock_timestamp() ");
+	if (n_postponed > 0)
+		print_postponed(&request, postponed, n_postponed);
+	buf_add_string(
+	    &request.sql, "ORDER BY due, id LIMIT 1) RETURNING id, operation");
 	if (request_submit(&request, session, false, on_next, next, err) != 0) {
 		free(next);
 		return -1;

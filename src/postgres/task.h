@@ -21,9 +21,11 @@ struct task {
 /* task is lent for the callback; NULL if none is due, or unless DONE. */
 typedef void (*task_next_cb)(void *context, enum session_outcome outcome,
     const struct task *task, const struct pgripple_error *err);
-/* The task that has been due for longest; it is marked as started, so that an
- * identical one that comes in from now on is a task of its own. */
-int task_next(struct session *session, const char *schema, task_next_cb done,
+/* The task that has been due for longest, but for those of the targets that are
+ * postponed; it is marked as started, so that an identical one that comes in
+ * from now on is a task of its own. */
+int task_next(struct session *session, const char *schema,
+    const char *const *postponed, size_t n_postponed, task_next_cb done,
     void *context, struct pgripple_error *err) MUST_CHECK;
 
 typedef void (*task_done_cb)(void *context, enum session_outcome outcome,

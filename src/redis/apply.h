@@ -82,7 +82,8 @@ int redis_apply(struct redis_connection *connection,
     void *context, struct pgripple_error *err) MUST_CHECK;
 
 /* Appends the key under which a large tag waits to be drained. */
-void redis_tag_aside(struct buf *key, const char *tag, size_t length);
+void redis_tag_aside(
+    struct buf *key, const char *prefix, const char *tag, size_t length);
 
 /* Whether a reply of the wanted kind came; if not, *ret_outcome says what that
  * means, *err why, and replies that do not fit their command drop the

@@ -62,8 +62,10 @@ command_is_script(enum pgripple_operation_kind kind)
 }
 
 void
-redis_tag_aside(struct buf *key, const char *tag, size_t length)
+redis_tag_aside(
+    struct buf *key, const char *prefix, const char *tag, size_t length)
 {
+	buf_add_string(key, prefix);
 	buf_add_string(key, ASIDE_PREFIX);
 	buf_add(key, tag, length);
 }
@@ -206,7 +208,8 @@ make_tag(struct apply *apply, const struct pgripple_operation *operation)
 	(void)make_number(words, apply->tag_members);
 	buf_add_char(made, '\0');
 	aside = made->n;
-	redis_tag_aside(made, operation->key, operation->key_length);
+	redis_tag_aside(made, redis_connection_prefix(apply->conn),
+	    operation->key, operation->key_length);
 	words->failed |= made->failed;
 	if (words->failed)
 		return;

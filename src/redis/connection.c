@@ -47,6 +47,8 @@ struct redis_connection {
 	struct redis_listener listener;
 	struct redis_url url;
 	char name[REDIS_URL_TEXT];
+	char *target; /* NULL if there is but one */
+	char *prefix;
 
 	enum connection_state state;
 	struct pgripple_error why; /* the last failure */
@@ -379,7 +381,8 @@ do_announce(struct redis_connection *conn)
 	conn->addresses.n_ips = 0; /* next time, ask the resolver again */
 	backoff_succeed(&conn->backoff);
 	arm_until(conn, watch_due(conn));
-	log_event(LOG_LEVEL_INFO, "redis.up", log_string("redis", conn->name),
+	log_event(LOG_LEVEL_INFO, "redis.up",
+	    log_string("target", conn->target), log_string("redis", conn->name),
 	    log_string("version", conn->server.version),
 	    log_string("run_id", conn->server.run_id));
 	conn->listener.on_up(conn->listener.context);
@@ -472,7 +475,8 @@ complain(struct redis_connection *conn, int64_t delay_ms)
 	memcpy(conn->complaint, conn->why.text, sizeof(conn->complaint));
 	(void)snprintf(
 	    next, sizeof(next), "trying again in %lld ms", (long long)delay_ms);
-	log_event(level, "redis.down", log_string("error", conn->why.text),
+	log_event(level, "redis.down", log_string("target", conn->target),
+	    log_string("error", conn->why.text),
 	    log_string(
 		"hint", conn->why.hint[0] != '\0' ? conn->why.hint : NULL),
 	    log_string("next", next));
@@ -541,6 +545,7 @@ enter(struct redis_connection *conn, enum connection_state next,
 	if (next == conn->state)
 		return;
 	log_event(LOG_LEVEL_DEBUG, "redis.state",
+	    log_string("target", conn->target),
 	    log_string("from", connection_state_name(conn->state)),
 	    log_string("to", connection_state_name(next)),
 	    log_string("reason", connection_event_name(event)),
@@ -565,6 +570,19 @@ step(struct redis_connection *conn, enum connection_event event,
 
 /* What others call */
 
+static int
+copy_texts(struct redis_connection *conn, const struct redis_options *options,
+    struct pgripple_error *err)
+{
+	conn->prefix = strdup(options->prefix != NULL ? options->prefix : "");
+	if (options->target != NULL)
+		conn->target = strdup(options->target);
+	if (conn->prefix == NULL ||
+	    (options->target != NULL && conn->target == NULL))
+		return pgripple_error_nomem(err);
+	return redis_url_parse(options->url, &conn->url, err);
+}
+
 int
 redis_connection_new(struct event_base *base,
     const struct redis_options *options, const struct redis_listener *listener,
@@ -576,7 +594,8 @@ redis_connection_new(struct event_base *base,
 		return pgripple_error_nomem(err);
 	conn->base = base;
 	conn->options = *options;
-	conn->options.url = NULL; /* was only lent */
+	conn->options.url = NULL; /* were only lent */
+	conn->options.target = conn->options.prefix = NULL;
 	conn->listener = *listener;
 	conn->timer = evtimer_new(base, on_timer, conn);
 	conn->release = event_new(base, -1, 0, on_release, conn);
@@ -586,7 +605,7 @@ redis_connection_new(struct event_base *base,
 		redis_connection_free(conn);
 		return pgripple_error_nomem(err);
 	}
-	if (redis_url_parse(options->url, &conn->url, err) < 0) {
+	if (copy_texts(conn, options, err) < 0) {
 		redis_connection_free(conn);
 		return -1;
 	}
@@ -609,6 +628,8 @@ redis_connection_free(struct redis_connection *conn)
 	if (conn->release != NULL)
 		event_free(conn->release);
 	redis_url_done(&conn->url);
+	free(conn->target);
+	free(conn->prefix);
 	free(conn);
 }
 
@@ -639,6 +660,12 @@ const char *
 redis_connection_describe(const struct redis_connection *conn)
 {
 	return conn->name;
+}
+
+const char *
+redis_connection_prefix(const struct redis_connection *conn)
+{
+	return conn->prefix;
 }
 
 const struct redis_server *

@@ -28,7 +28,10 @@ struct event_base;
 struct redis_connection;
 
 struct redis_options {
-	const char *url; /* borrowed for redis_connection_new() */
+	/* Borrowed for redis_connection_new(): */
+	const char *url;
+	const char *target; /* for the log; NULL if there is but one */
+	const char *prefix; /* of keys that are made here; may be NULL */
 	int64_t connect_timeout_ms; /* until it is up: name look-up excluded */
 	int64_t command_timeout_ms; /* of silence while a reply is owed */
 	int64_t retry_max_ms; /* bound of the pause between attempts */
@@ -71,6 +74,9 @@ bool redis_connection_is_up(const struct redis_connection *connection);
 /* "redis://127.0.0.1:6379/0", without user and password. */
 const char *redis_connection_describe(
     const struct redis_connection *connection);
+
+/* Of keys that are made here; may be empty. */
+const char *redis_connection_prefix(const struct redis_connection *connection);
 
 /* Of the server verified last; empty strings if there was none. */
 const struct redis_server *redis_connection_server(

@@ -82,8 +82,8 @@ resolve(struct pgripple_walk *walk, const struct pgripple_change *change,
 	EXPECT(pgripple_walk_add(walk, change, &err) == 0);
 	while (pgripple_walk_step(walk, &err) == PGRIPPLE_WALK_LOOKUPS)
 		answer(walk, json, length);
-	EXPECT(pgripple_plan_make(walk, &plan, &err) == 0);
-	EXPECT(plan.n_unlink <= plan.n_operations);
+	EXPECT(pgripple_plan_make(walk, 0, &plan, &err) == 0);
+	EXPECT(plan.n_now <= plan.n_operations);
 	EXPECT(pgripple_walk_report(walk, 0, NULL, NULL, &paths, &err) == 0);
 	/* A known table always leads to something. */
 	EXPECT(paths != NULL);

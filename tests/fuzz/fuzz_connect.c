@@ -1,6 +1,7 @@
 /*
  * What says how to connect: a Redis URL, and a conninfo for libpq.
  */
+#include "base/arena.h"
 #include "config/settings_table.h"
 #include "fuzz.h"
 #include "postgres/conninfo.h"
@@ -36,6 +37,20 @@ try_url(const char *text)
 	redis_url_done(&url);
 }
 
+/* The same, more roughly. */
+static void
+try_setting(const char *text)
+{
+	const struct setting *url = &settings_target_table[0];
+	struct settings_target target;
+	struct arena *arena = arena_new();
+	struct pgripple_error err;
+
+	EXPECT(arena != NULL && url->type == SETTING_URL);
+	(void)!setting_parse(url, text, arena, &target, &err);
+	arena_free(arena);
+}
+
 static void
 try_conninfo(const char *text)
 {
@@ -57,10 +72,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = fuzz_text(data, size);
-	struct pgripple_error err;
 
 	try_url(text);
-	(void)!redis_url_check(text, &err); /* the same, more roughly */
+	try_setting(text);
 	try_conninfo(text);
 	free(text);
 	return 0;

@@ -162,7 +162,7 @@ print_plan(struct pgripple_walk *walk)
 	struct pgripple_error err;
 	const char **words;
 
-	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
+	cr_assert_eq(pgripple_plan_make(walk, 0, &plan, &err), 0);
 	words = arena_array(arena, plan.n_operations, sizeof(*words));
 	for (size_t i = 0; i < plan.n_operations; i++) {
 		const struct pgripple_operation *operation =

@@ -176,7 +176,12 @@ world_init(struct world *world)
 static inline void
 world_connect(struct world *world, const char *url)
 {
-	struct redis_options options = {url, 2000, COMMAND_TIMEOUT_MS, 300};
+	struct redis_options options = {
+	    .url = url,
+	    .connect_timeout_ms = 2000,
+	    .command_timeout_ms = COMMAND_TIMEOUT_MS,
+	    .retry_max_ms = 300,
+	};
 	struct redis_listener listener = {world, world_on_up, world_on_down};
 	struct pgripple_error err;
 

@@ -235,7 +235,7 @@ walk_and_plan(struct pgripple_walk *walk, struct pgripple_error *err)
 		return outcome;
 	if (pgripple_walk_add(walk, &change, err) < 0 ||
 	    step_through(walk, err) < 0 ||
-	    pgripple_plan_make(walk, &plan, err) < 0 ||
+	    pgripple_plan_make(walk, 0, &plan, err) < 0 ||
 	    pgripple_walk_report(walk, 0, NULL, NULL, &paths, err) < 0 ||
 	    pgripple_plan_explain(
 		pgripple_walk_touches(walk), ignore_operation, NULL, err) < 0)

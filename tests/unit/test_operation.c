@@ -47,10 +47,11 @@ read_good(struct arena *arena, const char *json)
 {
 	struct pgripple_operation operation;
 	struct pgripple_error err;
+	const char *target;
 
-	cr_assert_eq(
-	    operation_read(arena, json, strlen(json), &operation, &err), 0,
-	    "%s: %s", json, err.text);
+	cr_assert_eq(operation_read(
+			 arena, json, strlen(json), &operation, &target, &err),
+	    0, "%s: %s", json, err.text);
 	return operation;
 }
 
@@ -62,9 +63,43 @@ Test(operation, comes_back_as_it_was_printed)
 		struct pgripple_operation operation = read_good(arena, good[i]);
 		CLEANUP(buf_done) struct buf text = BUF_INIT;
 
-		operation_print(&text, &operation);
+		operation_print(&text, &operation, "default");
 		cr_expect_str_eq(buf_string(&text), good[i]);
 	}
+	arena_free(arena);
+}
+
+Test(operation, keeps_the_name_of_its_target)
+{
+	static const char json[] =
+	    "{\"do\":\"unlink\",\"key\":\"k\",\"target\":\"s\"}";
+	struct arena *arena = arena_new();
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	struct pgripple_operation operation;
+	struct pgripple_error err;
+	const char *target;
+
+	cr_assert_eq(operation_read(
+			 arena, json, strlen(json), &operation, &target, &err),
+	    0);
+	cr_expect_str_eq(target, "s");
+	operation_print(&text, &operation, target);
+	cr_expect_str_eq(buf_string(&text), json);
+	cr_assert_eq(operation_read(arena, good[0], strlen(good[0]), &operation,
+			 &target, &err),
+	    0);
+	cr_expect_str_eq(target, "default");
+	arena_free(arena);
+}
+
+Test(operation, of_another_target_is_another)
+{
+	struct arena *arena = arena_new();
+	struct pgripple_operation a = read_good(arena, good[0]);
+	struct pgripple_operation b = a;
+
+	b.target = 1;
+	cr_expect_not(operation_equals(&a, &b));
 	arena_free(arena);
 }
 
@@ -89,9 +124,10 @@ Test(operation, is_refused_if_nobody_knows_what_it_means)
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		struct pgripple_operation operation;
 		struct pgripple_error err;
+		const char *target;
 
 		cr_expect_eq(operation_read(arena, bad[i], strlen(bad[i]),
-				 &operation, &err),
+				 &operation, &target, &err),
 		    -1, "%s", bad[i]);
 		cr_expect_eq(err.kind, PGRIPPLE_ERROR_INPUT, "%s", bad[i]);
 	}

@@ -143,7 +143,7 @@ Test(plan, keeps_keys_with_zero_bytes_apart)
 	    "{\"table\":\"same\",\"op\":\"insert\",\"new\":["
 	    "{\"id\":\"a\"},{\"id\":\"a\\u0000b\"},{\"id\":\"a\\u0000c\"}]}");
 	walk_through(walk, &db);
-	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
+	cr_assert_eq(pgripple_plan_make(walk, 0, &plan, &err), 0);
 	cr_assert_eq(plan.n_now, 3);
 	cr_assert_eq(plan.operations[0].key_length, 6);
 	cr_assert_eq(plan.operations[1].key_length, 8);
@@ -240,7 +240,7 @@ expect_operations(const char *wanted)
 	struct pgripple_error err;
 
 	walk_through(walk, &db);
-	cr_assert_eq(pgripple_plan_make(walk, &plan, &err), 0);
+	cr_assert_eq(pgripple_plan_make(walk, 0, &plan, &err), 0);
 	for (size_t i = 0; i < plan.n_operations; i++) {
 		const struct pgripple_operation *o = &plan.operations[i];
 
@@ -351,4 +351,109 @@ Test(plan_kinds, merge_what_is_the_same)
 			  "stream all model row key k:1 0\n"
 			  "stream log model row b 3 9\n"
 			  "scan unlink p:1:*\n");
+}
+
+/* Targets. */
+
+static const char shared[] =
+    "models:\n"
+    "  item:\n"
+    "    table: item\n"
+    "    invalidate:\n"
+    "      - \"item:{id}\"\n"
+    "      - { key: \"item:{id}\", target: b }\n"
+    "      - { fence: \"f:{id}\", target: b, where: { shop: 1 } }\n"
+    "      - { version: \"v:{id}\", target: c }\n"
+    "  page:\n"
+    "    table: page\n"
+    "    whole_model: [\"page:*\"]\n"
+    "    invalidate: [{ key: \"page:{id}\", target: b }]\n"
+    "relations:\n"
+    "  - item.shop -> page.id\n";
+
+static const struct pgripple_target_spec specs[] = {
+    {"default", ""}, {"b", "b*:"}, {"c", "c:"}};
+
+static void
+aim(void)
+{
+	struct pgripple_errors errors = {0};
+
+	tear_down();
+	graph = build_graph(shared);
+	cr_assert_eq(
+	    pgripple_graph_aim(graph, specs, N_ELEMENTS(specs), &errors), 0);
+	walk = pgripple_walk_new(graph, &no_limits);
+	cr_assert_not_null(walk);
+	change("{\"table\":\"item\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":1,\"shop\":1},{\"id\":2,\"shop\":2}]}");
+	walk_through(walk, &db);
+}
+
+/* "0 unlink item:1, ..." as planned; tasks follow a bar. */
+static const char *
+print_shared_plan(uint32_t whole_targets, struct buf *text)
+{
+	struct pgripple_plan plan;
+	struct pgripple_error err;
+
+	cr_assert_eq(pgripple_plan_make(walk, whole_targets, &plan, &err), 0);
+	for (size_t i = 0; i < plan.n_operations; i++) {
+		const struct pgripple_operation *o = &plan.operations[i];
+
+		buf_printf(text, "%s%zu %s %s", i == plan.n_now ? "|" : " ",
+		    o->target, pgripple_operation_kind_name(o->kind), o->key);
+	}
+	return buf_string(text);
+}
+
+Test(plan, leads_each_rule_to_its_target)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+	aim();
+	cr_assert_str_eq(print_shared_plan(0, &text),
+	    " 0 unlink item:1 0 unlink item:2"
+	    " 1 fence b*:fence:f:1"
+	    " 1 unlink b*:item:1 1 unlink b*:f:1 1 unlink b*:item:2"
+	    " 1 unlink b*:page:1 1 unlink b*:page:2"
+	    " 2 version c:v:1 2 version c:v:2");
+}
+
+Test(plan, has_but_whole_models_on_a_target)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+	aim();
+	cr_assert_str_eq(print_shared_plan(1 << 1, &text),
+	    " 0 unlink item:1 0 unlink item:2"
+	    " 1 fence b*:fence:f:*"
+	    " 2 version c:v:1 2 version c:v:2"
+	    "|1 scan b\\*:item:* 1 scan b\\*:f:* 1 scan b\\*:page:*");
+}
+
+static void
+expect_refusal(const char *text, const char *hint, int line, size_t n_specs)
+{
+	struct pgripple_errors errors = {0};
+
+	tear_down();
+	graph = build_graph(shared);
+	walk = NULL;
+	cr_assert_eq(
+	    pgripple_graph_aim(graph, specs + 1, n_specs, &errors), -1);
+	cr_assert_str_eq(errors.items[0].text, text);
+	cr_assert_str_eq(errors.items[0].hint, hint);
+	cr_assert_eq(errors.items[0].at.line, line);
+	pgripple_errors_done(&errors);
+}
+
+Test(plan, knows_no_target_but_those_of_the_settings)
+{
+	expect_refusal(
+	    "the rule names no \"target\", and the settings have no default",
+	    "Name one, or give \"redis\" in pgripple.yaml a \"url\" of its "
+	    "own, "
+	    "which is the default.",
+	    5, 2);
 }

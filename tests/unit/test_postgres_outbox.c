@@ -80,14 +80,14 @@ struct acknowledged {
 };
 
 static void
-on_acknowledged(void *context, enum session_outcome outcome, size_t n_gone,
-    const struct pgripple_error *err)
+on_acknowledged(void *context, enum session_outcome outcome,
+    const struct outbox_acknowledged *answer, const struct pgripple_error *err)
 {
 	struct acknowledged *acknowledged = context;
 
 	acknowledged->n_calls++;
 	acknowledged->outcome = outcome;
-	acknowledged->n_gone = n_gone;
+	acknowledged->n_gone = answer->n_gone;
 	if (err != NULL)
 		acknowledged->err = *err;
 }
@@ -324,7 +324,7 @@ take(struct world *world)
 {
 	struct next next = {0};
 
-	CHECK(task_next(world->session, SCHEMA, on_next, &next, err));
+	CHECK(task_next(world->session, SCHEMA, NULL, 0, on_next, &next, err));
 	world_until(world, next.n_calls == 1);
 	return next;
 }

@@ -159,6 +159,130 @@ Test(settings, never_show_a_password)
 	}
 }
 
+Test(settings, have_one_target_unless_they_name_more)
+{
+	struct settings *s =
+	    load_well("redis: { prefix: \"a:\", command_timeout: 2s }\n");
+
+	cr_assert_eq(s->redis.n_targets, 1);
+	cr_assert_str_eq(s->redis.targets[0].name, "default");
+	cr_assert_str_eq(s->redis.targets[0].url, "redis://127.0.0.1:6379/0");
+	cr_assert_str_eq(s->redis.targets[0].prefix, "a:");
+	cr_assert_eq(s->redis.targets[0].connect_timeout_ms, 5000);
+	cr_assert_eq(s->redis.targets[0].command_timeout_ms, 2000);
+	settings_free(s);
+}
+
+Test(settings, put_the_default_target_before_the_others)
+{
+	struct settings *s =
+	    load_well("redis:\n"
+		      "  prefix: \"a:\"\n"
+		      "  targets:\n"
+		      "    sessions: { url: redis://s, prefix: \"s:\" }\n"
+		      "    far-1: { url: redis://f, connect_timeout: 1m }\n"
+		      "  url: redis://d\n"
+		      "  connect_timeout: 3s\n"
+		      "  target_patience: 0s\n");
+	const struct settings_target *targets = s->redis.targets;
+
+	cr_assert_eq(s->redis.target_patience_ms, 0);
+	cr_assert_eq(s->redis.n_targets, 3);
+	cr_assert_str_eq(targets[0].name, "default");
+	cr_assert_str_eq(targets[0].url, "redis://d");
+	cr_assert_str_eq(targets[0].prefix, "a:");
+	cr_assert_str_eq(targets[1].name, "sessions");
+	cr_assert_str_eq(targets[1].prefix, "s:");
+	cr_assert_eq(targets[1].connect_timeout_ms, 3000);
+	cr_assert_str_eq(targets[2].name, "far-1");
+	cr_assert_str_eq(targets[2].prefix, "");
+	cr_assert_eq(targets[2].connect_timeout_ms, 60000);
+	cr_assert_eq(settings_max_command_timeout_ms(s), 5000);
+	settings_free(s);
+}
+
+Test(settings, have_no_default_target_where_only_others_are_named)
+{
+	struct settings *s =
+	    load_well("redis: { targets: { a: { url: redis://a } } }\n");
+
+	cr_assert_eq(s->redis.n_targets, 1);
+	cr_assert_str_eq(s->redis.targets[0].name, "a");
+	settings_free(s);
+}
+
+Test(settings, tell_what_is_wrong_with_a_target)
+{
+	static const struct {
+		const char *yaml, *text, *hint;
+	} cases[] = {
+	    {"[a]", "\"targets\" must be a map, not a list",
+		"Write each target as its name and a colon, without a dash, "
+		"and its keys indented below."},
+	    {"{ default: { url: redis://a } }",
+		"the target \"default\" cannot be among the others",
+		"It is what \"url\" of \"redis\" says."},
+	    {"{ a.b: { url: redis://a } }",
+		"\"a.b\" cannot be the name of a target",
+		"Use letters, digits, underscores and hyphens, at most 63."},
+	    {"{ a: redis://a }", "target \"a\" must be a map, not text",
+		"Write a: { url: \"redis://...\" }."},
+	    {"{ a: { prefix: x } }", "target \"a\" has no \"url\"", ""},
+	    {"{ a: { ulr: redis://a } }", "unknown key \"ulr\" in target \"a\"",
+		"Did you mean \"url\"?"},
+	    {"{ a: { url: http://a } }",
+		"\"redis.targets.a.url\" begins with neither redis:// nor "
+		"unix://",
+		"Write redis://[user[:password]@]host[:port][/db] or "
+		"unix:///path/to/socket[?db=N]."},
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct pgripple_errors errors = {0};
+		char text[200];
+
+		(void)snprintf(text, sizeof(text), "redis:\n  targets: %s\n",
+		    cases[i].yaml);
+		cr_assert_null(load(text, &errors));
+		cr_expect_eq(errors.n_items, 1);
+		cr_expect_str_eq(errors.items[0].text, cases[i].text);
+		cr_expect_str_eq(errors.items[0].hint, cases[i].hint);
+		cr_expect_eq(errors.items[0].at.line, 2);
+		pgripple_errors_done(&errors);
+	}
+}
+
+Test(settings, have_a_bound_of_targets)
+{
+	char text[2000] = "redis:\n  targets:\n";
+	struct pgripple_errors errors = {0};
+
+	for (int i = 0; i < 16; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		    "    t%d: { url: redis://h/%d }\n", i, i);
+	cr_assert_null(load(text, &errors));
+	cr_assert_str_eq(errors.items[0].text,
+	    "16 targets are more than the 15 that can be used");
+	pgripple_errors_done(&errors);
+}
+
+Test(settings, cannot_change_targets_in_a_reload)
+{
+	struct settings *a = load_well(
+	    "redis: { url: redis://a, targets: { b: { url: redis://b } } }\n");
+	struct settings *b = load_well(
+	    "redis: { url: redis://a, targets: { b: { url: redis://b, prefix: "
+	    "x } } }\n");
+	struct settings *c = load_well("redis: { url: redis://a }\n");
+
+	cr_assert_null(settings_fixed_difference(a, a));
+	cr_assert_str_eq(settings_fixed_difference(a, b), "redis.targets");
+	cr_assert_str_eq(settings_fixed_difference(a, c), "redis.targets");
+	settings_free(a);
+	settings_free(b);
+	settings_free(c);
+}
+
 Test(settings, tell_what_a_reload_cannot_take_over)
 {
 	struct settings *a = load_well("log: { level: info }\n");

@@ -71,6 +71,15 @@ Test(tasks_states, repeats_a_slice_that_failed_after_a_long_pause)
 	cr_assert_eq(seen.action, TASKS_PAUSE_LONG);
 }
 
+Test(tasks_states, leaves_a_task_whose_target_is_postponed_for_another)
+{
+	struct tasks_transition seen =
+	    tasks_transition(TASKS_SCANNING, TASKS_ON_POSTPONED);
+
+	cr_assert_eq(seen.next, TASKS_WANTING);
+	cr_assert_eq(seen.action, TASKS_REQUEST_TURN);
+}
+
 Test(tasks_states, takes_a_wake_in_every_state)
 {
 	for (int state = 0; state < TASKS_N_STATES; state++)
@@ -105,7 +114,7 @@ Test(tasks_states, stays_where_it_is_on_what_cannot_happen)
 			else
 				n_possible++;
 		}
-	cr_assert_eq(n_possible, 19);
+	cr_assert_eq(n_possible, 20);
 }
 
 Test(tasks_states, names_every_state_and_event)

@@ -769,7 +769,7 @@ planned_keys(struct run *run)
 	struct pgripple_plan plan;
 	struct pgripple_error err;
 
-	cr_assert_eq(pgripple_plan_make(run->walk, &plan, &err), 0);
+	cr_assert_eq(pgripple_plan_make(run->walk, 0, &plan, &err), 0);
 	cr_assert_eq(
 	    plan.n_now, plan.n_operations, "a pattern in\n%s", run->text.bytes);
 	for (size_t i = 0; i < plan.n_operations; i++) {
@@ -929,7 +929,7 @@ Test(walk_random, loses_nothing_when_values_answers_and_limits_fail)
 		    (struct pgripple_limits){
 			draw_limit(), draw_limit(), draw_limit()},
 		    -1);
-		cr_assert_eq(pgripple_plan_make(run.walk, &plan, &err), 0);
+		cr_assert_eq(pgripple_plan_make(run.walk, 0, &plan, &err), 0);
 		lower = walk_plainly(&world, false, -1);
 		for (size_t j = 0; j < lower.n; j++)
 			cr_assert(is_covered(&plan, lower.items[j]),

@@ -1,0 +1,176 @@
+/*
+ * Planning a batch, and sharing the plan out: what is for a target that is
+ * there is a part, to be applied to it; what is for one that is postponed
+ * becomes tasks.
+ *
+ * The tasks that wait for a target have a bound.  A plan that would pass it is
+ * made once more, with whole models in the place of rows on that target: what
+ * it then comes to are the rules, the same ones again and again, and of tasks
+ * that say the same one waits.
+ */
+#include <string.h>
+
+#include "base/arena.h"
+#include "flow/batch_private.h"
+#include "flow/targets.h"
+#include "observe/log.h"
+
+const char *
+batch_prefix(const struct batch *batch, size_t target)
+{
+	return batch->graph->targets[target].prefix;
+}
+
+static bool
+is_in(uint32_t set, size_t target)
+{
+	return (set >> target & 1) != 0;
+}
+
+/* Past the bound. */
+static void
+tell_escalation(const struct batch *batch, uint32_t postponed, size_t waiting)
+{
+	for (size_t i = 0; i < targets_count(batch->peers.targets); i++)
+		if (is_in(postponed, i))
+			log_event(LOG_LEVEL_WARNING, "target.escalated",
+			    log_string("target",
+				targets_name(batch->peers.targets, i)),
+			    log_int("waiting", (int64_t)waiting),
+			    log_int("limit",
+				batch->settings->limits.postponed_tasks),
+			    log_string("hint",
+				"Whole models stand for rows on it until it "
+				"is back."));
+}
+
+static size_t
+count_postponed(const struct batch *batch, uint32_t postponed)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < batch->plan.n_operations; i++)
+		n += is_in(postponed, batch->plan.operations[i].target);
+	return n;
+}
+
+static int
+make_plan(struct batch *batch, uint32_t postponed, struct pgripple_error *err)
+{
+	size_t waiting;
+
+	if (pgripple_plan_make(batch->walk, 0, &batch->plan, err) < 0)
+		return -1;
+	if (postponed == 0)
+		batch->n_waiting = 0;
+	waiting = count_postponed(batch, postponed);
+	if (waiting == 0)
+		return 0;
+	waiting += batch->n_waiting;
+	if (waiting <= (size_t)batch->settings->limits.postponed_tasks)
+		return 0;
+	tell_escalation(batch, postponed, waiting);
+	return pgripple_plan_make(batch->walk, postponed, &batch->plan, err);
+}
+
+static int
+take_postponed(
+    struct batch *batch, uint32_t postponed, struct pgripple_error *err)
+{
+	const struct pgripple_plan *plan = &batch->plan;
+
+	batch->postponed =
+	    arena_array(batch->arena, plan->n_now, sizeof(*batch->postponed));
+	if (batch->postponed == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < plan->n_now; i++)
+		if (is_in(postponed, plan->operations[i].target))
+			batch->postponed[batch->n_postponed++] =
+			    &plan->operations[i];
+	for (size_t i = plan->n_now; i < plan->n_operations; i++)
+		batch->has_due_tasks |=
+		    !is_in(postponed, plan->operations[i].target);
+	return 0;
+}
+
+static int
+ping_operation(const struct batch *batch, const struct batch_ping *ping,
+    size_t target, struct pgripple_operation *ret_operation,
+    struct pgripple_error *err)
+{
+	const char *key = arena_printf(
+	    batch->arena, "%s%s", batch_prefix(batch, target), ping->key);
+
+	if (key == NULL)
+		return pgripple_error_nomem(err);
+	*ret_operation = (struct pgripple_operation){
+	    .kind = PGRIPPLE_OPERATION_UNLINK,
+	    .target = target,
+	    .key = key,
+	    .key_length = strlen(key),
+	};
+	return 0;
+}
+
+/* The n operations of the plan at "from" are those of this target.  Where there
+ * is but one it always has a part, which proves that it is there. */
+static int
+add_part(struct batch *batch, size_t target, size_t from, size_t n,
+    struct pgripple_error *err)
+{
+	struct batch_part part = {.batch = batch, .target = target};
+	size_t n_pings = batch->n_pings;
+
+	if (n + n_pings == 0 && targets_count(batch->peers.targets) > 1)
+		return 0;
+	part.operations =
+	    arena_array(batch->arena, n + n_pings, sizeof(*part.operations));
+	if (part.operations == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < n_pings; i++)
+		if (ping_operation(batch, &batch->pings[i], target,
+			&part.operations[i], err) < 0)
+			return -1;
+	if (n > 0)
+		memcpy(part.operations + n_pings, batch->plan.operations + from,
+		    n * sizeof(*part.operations));
+	part.n_operations = n + n_pings;
+	batch->parts[batch->n_parts++] = part;
+	return 0;
+}
+
+static int
+make_parts(struct batch *batch, uint32_t postponed, struct pgripple_error *err)
+{
+	const struct pgripple_plan *plan = &batch->plan;
+	size_t n_targets = targets_count(batch->peers.targets);
+	size_t from = 0;
+
+	batch->parts =
+	    arena_array(batch->arena, n_targets, sizeof(*batch->parts));
+	if (batch->parts == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < n_targets; i++) {
+		size_t n = 0;
+
+		while (from + n < plan->n_now &&
+		       plan->operations[from + n].target == i)
+			n++;
+		if (!is_in(postponed, i) &&
+		    add_part(batch, i, from, n, err) < 0)
+			return -1;
+		from += n;
+	}
+	return 0;
+}
+
+int
+batch_share_out(struct batch *batch, struct pgripple_error *err)
+{
+	uint32_t postponed = targets_postponed(batch->peers.targets);
+
+	if (make_plan(batch, postponed, err) < 0 ||
+	    take_postponed(batch, postponed, err) < 0)
+		return -1;
+	return make_parts(batch, postponed, err);
+}

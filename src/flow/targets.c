@@ -1,0 +1,390 @@
+/*
+ * The targets.  Only enter() writes a state.
+ *
+ * A target fails from the moment when it was lost, or first refused what it was
+ * told, until an operation was applied again: a connection that comes and goes
+ * does not begin a new time of patience each time, unless it stayed for long.
+ * One that refuses keeps its connection, so that it is simply tried again from
+ * time to time; the first refusal postpones it again.
+ */
+#include "flow/targets.h"
+
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "observe/log.h"
+#include "redis/connection.h"
+
+/* A connection that lasted so long was a good one. */
+#define STABLE_US INT64_C(5000000)
+
+struct target {
+	struct targets *all;
+	char *name;
+	struct redis_connection *redis;
+	enum target_state state;
+	struct event *timer; /* patience, or the next attempt */
+	int64_t failed_us; /* monotonic, since when; 0: it does not */
+	int64_t up_us;
+	bool is_told; /* that it was postponed */
+};
+
+struct targets {
+	const struct settings *settings;
+	struct targets_listener listener;
+	struct target *items;
+	size_t n;
+};
+
+const char *
+target_state_name(enum target_state state)
+{
+	switch (state) {
+	case TARGET_UP:
+		return "up";
+	case TARGET_AWAITED:
+		return "awaited";
+	case TARGET_POSTPONED:
+		return "postponed";
+	}
+	return "unknown";
+}
+
+static void
+arm_us(struct target *target, int64_t delay_us)
+{
+	struct timeval delay = {0};
+
+	if (delay_us > 0) {
+		delay.tv_sec = (time_t)(delay_us / 1000000);
+		delay.tv_usec = (suseconds_t)(delay_us % 1000000);
+	}
+	(void)event_add(target->timer, &delay); /* exists already */
+}
+
+static int64_t
+patience_us(const struct target *target)
+{
+	return target->all->settings->redis.target_patience_ms * 1000;
+}
+
+static int64_t
+failing_us(const struct target *target)
+{
+	return target->failed_us == 0
+		   ? 0
+		   : clock_monotonic_us() - target->failed_us;
+}
+
+static void
+tell_postponed(struct target *target)
+{
+	if (target->is_told)
+		return;
+	target->is_told = true;
+	log_event(LOG_LEVEL_WARNING, "target.postponed",
+	    log_string("target", target->name),
+	    log_string("redis", redis_connection_describe(target->redis)),
+	    log_int("ms", failing_us(target) / 1000),
+	    log_string(
+		"next", "what is for it waits as tasks, the others go on"));
+}
+
+static void
+tell_resumed(struct target *target)
+{
+	if (!target->is_told)
+		return;
+	target->is_told = false;
+	log_event(LOG_LEVEL_INFO, "target.resumed",
+	    log_string("target", target->name),
+	    log_string("redis", redis_connection_describe(target->redis)),
+	    log_int("ms", failing_us(target) / 1000));
+}
+
+static void
+enter(struct target *target, enum target_state state)
+{
+	(void)event_del(target->timer);
+	if (state == target->state)
+		return;
+	log_event(LOG_LEVEL_DEBUG, "target.state",
+	    log_string("target", target->name),
+	    log_string("from", target_state_name(target->state)),
+	    log_string("to", target_state_name(state)));
+	target->state = state;
+	if (state == TARGET_POSTPONED)
+		tell_postponed(target);
+}
+
+/* It failed before the present connection, which has lasted. */
+static bool
+is_long_ago(const struct target *target)
+{
+	return target->failed_us < target->up_us &&
+	       clock_monotonic_us() - target->up_us > STABLE_US;
+}
+
+static void
+tell_change(const struct target *target)
+{
+	target->all->listener.on_change(target->all->listener.context);
+}
+
+static void
+await(struct target *target)
+{
+	enter(target, TARGET_AWAITED);
+	if (target->all->n > 1)
+		arm_us(target, patience_us(target) - failing_us(target));
+}
+
+static void
+on_up(void *context)
+{
+	struct target *target = context;
+
+	target->up_us = clock_monotonic_us();
+	enter(target, TARGET_UP);
+	tell_resumed(target);
+	tell_change(target);
+}
+
+static void
+on_down(void *context, const struct pgripple_error *err UNUSED)
+{
+	struct target *target = context;
+
+	/* The connection's own folder has logged it. */
+	if (target->failed_us == 0 || is_long_ago(target))
+		target->failed_us = clock_monotonic_us();
+	if (target->state != TARGET_POSTPONED)
+		await(target);
+	tell_change(target);
+}
+
+/* Patience is over; or it refused, and is tried again. */
+static void
+on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
+{
+	struct target *target = context;
+
+	if (target->state == TARGET_AWAITED)
+		enter(target, TARGET_POSTPONED);
+	else if (redis_connection_is_up(target->redis))
+		enter(target, TARGET_UP);
+	tell_change(target);
+}
+
+void
+targets_note(
+    struct targets *targets, size_t number, enum redis_apply_outcome outcome)
+{
+	struct target *target = &targets->items[number];
+
+	switch (outcome) {
+	case REDIS_APPLY_DONE:
+		tell_resumed(target);
+		target->failed_us = 0;
+		return;
+	case REDIS_APPLY_LOST:
+		return; /* on_down() comes, or came */
+	case REDIS_APPLY_REFUSED:
+		break;
+	}
+	if (target->state != TARGET_UP || targets->n == 1)
+		return;
+	if (target->failed_us == 0 || is_long_ago(target))
+		target->failed_us = clock_monotonic_us();
+	if (failing_us(target) < patience_us(target))
+		return;
+	enter(target, TARGET_POSTPONED);
+	arm_us(target, targets->settings->retry_max_ms * 1000);
+}
+
+/* What others ask. */
+
+size_t
+targets_count(const struct targets *targets)
+{
+	return targets->n;
+}
+
+const char *
+targets_name(const struct targets *targets, size_t target)
+{
+	return targets->items[target].name;
+}
+
+bool
+targets_find(
+    const struct targets *targets, const char *name, size_t *ret_target)
+{
+	for (size_t i = 0; i < targets->n; i++)
+		if (strcmp(targets->items[i].name, name) == 0) {
+			*ret_target = i;
+			return true;
+		}
+	return false;
+}
+
+struct redis_connection *
+targets_connection(const struct targets *targets, size_t target)
+{
+	return targets->items[target].redis;
+}
+
+enum target_state
+targets_state(const struct targets *targets, size_t target)
+{
+	return targets->items[target].state;
+}
+
+uint32_t
+targets_postponed(const struct targets *targets)
+{
+	uint32_t set = 0;
+
+	for (size_t i = 0; i < targets->n; i++)
+		if (targets->items[i].state == TARGET_POSTPONED)
+			set |= UINT32_C(1) << i;
+	return set;
+}
+
+bool
+targets_may_go_on(const struct targets *targets, size_t *ret_missing)
+{
+	bool has_any = false;
+
+	for (size_t i = targets->n; i-- > 0;) {
+		has_any |= targets->items[i].state == TARGET_UP;
+		if (targets->items[i].state != TARGET_UP)
+			*ret_missing = i;
+	}
+	for (size_t i = 0; i < targets->n; i++)
+		if (targets->items[i].state == TARGET_AWAITED) {
+			*ret_missing = i;
+			return false;
+		}
+	return has_any;
+}
+
+void
+targets_print_servers(const struct targets *targets, struct buf *buf)
+{
+	json_write_open(buf, '{');
+	for (size_t i = 0; i < targets->n; i++)
+		json_write_member(buf, targets->items[i].name,
+		    redis_connection_describe(targets->items[i].redis));
+	json_write_close(buf, '}');
+}
+
+void
+targets_print_postponed(const struct targets *targets, struct buf *buf)
+{
+	json_write_open(buf, '[');
+	for (size_t i = 0; i < targets->n; i++)
+		if (targets->items[i].state == TARGET_POSTPONED)
+			json_write_string(buf, targets->items[i].name,
+			    strlen(targets->items[i].name));
+	json_write_close(buf, ']');
+}
+
+/* Life. */
+
+static int
+make_target(struct event_base *base, struct target *target,
+    const struct settings_target *spec, struct pgripple_error *err)
+{
+	const struct targets *all = target->all;
+	const struct redis_options options = {
+	    .url = spec->url,
+	    .target = all->settings->redis.n_targets > 1 ? spec->name : NULL,
+	    .prefix = spec->prefix,
+	    .connect_timeout_ms = spec->connect_timeout_ms,
+	    .command_timeout_ms = spec->command_timeout_ms,
+	    .retry_max_ms = all->settings->retry_max_ms,
+	};
+	const struct redis_listener listener = {
+	    .context = target,
+	    .on_up = on_up,
+	    .on_down = on_down,
+	};
+
+	target->state = TARGET_AWAITED;
+	target->name = strdup(spec->name);
+	target->timer = evtimer_new(base, on_timer, target);
+	if (target->name == NULL || target->timer == NULL)
+		return pgripple_error_nomem(err);
+	return redis_connection_new(
+	    base, &options, &listener, &target->redis, err);
+}
+
+int
+targets_new(struct event_base *base, const struct settings *settings,
+    const struct targets_listener *listener, struct targets **ret_targets,
+    struct pgripple_error *err)
+{
+	struct targets *targets = calloc(1, sizeof(*targets));
+
+	if (targets != NULL)
+		targets->items =
+		    calloc(settings->redis.n_targets, sizeof(*targets->items));
+	if (targets == NULL || targets->items == NULL) {
+		free(targets);
+		return pgripple_error_nomem(err);
+	}
+	targets->settings = settings;
+	targets->listener = *listener;
+	while (targets->n < settings->redis.n_targets) {
+		struct target *target = &targets->items[targets->n];
+
+		target->all = targets;
+		if (make_target(base, target,
+			&settings->redis.targets[targets->n++], err) < 0) {
+			targets_free(targets);
+			return -1;
+		}
+	}
+	*ret_targets = targets;
+	return 0;
+}
+
+void
+targets_free(struct targets *targets)
+{
+	if (targets == NULL)
+		return;
+	for (size_t i = 0; i < targets->n; i++) {
+		struct target *target = &targets->items[i];
+
+		redis_connection_free(target->redis);
+		if (target->timer != NULL)
+			event_free(target->timer);
+		free(target->name);
+	}
+	free(targets->items);
+	free(targets);
+}
+
+void
+targets_configure(struct targets *targets, const struct settings *settings)
+{
+	targets->settings = settings;
+}
+
+void
+targets_start(struct targets *targets)
+{
+	for (size_t i = 0; i < targets->n; i++) {
+		struct target *target = &targets->items[i];
+
+		target->failed_us = clock_monotonic_us();
+		await(target);
+		redis_connection_start(target->redis);
+	}
+}

@@ -1,0 +1,73 @@
+/*
+ * The targets: a connection to each Redis of the settings, and whether the
+ * others have to wait for it.
+ *
+ * With several targets one that is down, or that refuses what it is told,
+ * holds up the others for redis.target_patience.  Then it is postponed: what
+ * is for it becomes tasks, until it is back.  A target that is alone is never
+ * postponed, for nobody would be the better for it.
+ */
+#ifndef PGRIPPLE_FLOW_TARGETS_H
+#define PGRIPPLE_FLOW_TARGETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+#include "config/settings.h"
+#include "redis/apply.h"
+
+struct buf;
+struct event_base;
+struct redis_connection;
+struct targets;
+
+enum target_state {
+	TARGET_UP,
+	TARGET_AWAITED, /* down: whoever needs it waits */
+	TARGET_POSTPONED,
+};
+
+const char *target_state_name(enum target_state state);
+
+struct targets_listener {
+	void *context;
+	/* A state changed: others may do now what they could not. */
+	void (*on_change)(void *context);
+};
+
+/* The settings are borrowed until targets_configure() gives others, which have
+ * the same targets.  -1: NOMEM, CONFIG. */
+int targets_new(struct event_base *base, const struct settings *settings,
+    const struct targets_listener *listener, struct targets **ret_targets,
+    struct pgripple_error *err) MUST_CHECK;
+void targets_free(struct targets *targets);
+void targets_configure(
+    struct targets *targets, const struct settings *settings);
+/* Begins to connect to all. */
+void targets_start(struct targets *targets);
+
+size_t targets_count(const struct targets *targets);
+const char *targets_name(const struct targets *targets, size_t target);
+/* False if there is none of that name. */
+bool targets_find(
+    const struct targets *targets, const char *name, size_t *ret_target);
+struct redis_connection *targets_connection(
+    const struct targets *targets, size_t target);
+enum target_state targets_state(const struct targets *targets, size_t target);
+/* Bit 1 << number of each that is postponed. */
+uint32_t targets_postponed(const struct targets *targets);
+/* Nobody is awaited, and not all are postponed; if not, *ret_missing is the
+ * one that is missing. */
+bool targets_may_go_on(const struct targets *targets, size_t *ret_missing);
+
+/* What came of operations that were applied to it. */
+void targets_note(
+    struct targets *targets, size_t target, enum redis_apply_outcome outcome);
+
+/* Appends JSON: names and servers of all; names of those postponed. */
+void targets_print_servers(const struct targets *targets, struct buf *buf);
+void targets_print_postponed(const struct targets *targets, struct buf *buf);
+
+#endif
