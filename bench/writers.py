@@ -4,10 +4,12 @@ against no triggers at all, in interleaved rounds of one run.
 
     bench/writers.py [--rounds 5] [--seconds 5] [--clients 8] [--build build]
 
-Ways: bare (no triggers), naive (a row trigger that calls pg_notify with the
-row as JSON, and a listener), and pgripple with each notify setting, the daemon
-running. A transaction updates one row of 10,000 by its key. Then the time of
-one UPDATE of 100,000 rows. Prints medians, and the ratio to bare.
+Ways: bare (no triggers), least (a trigger that inserts constants into a table:
+less no outbox can do), naive (a row trigger that calls pg_notify with the row as
+JSON, and a listener), and pgripple: its triggers alone, and with each notify
+setting, the daemon running. A transaction updates one row of 10,000 by its key.
+Then the time of one UPDATE of 100,000 rows. Prints medians, and the ratio to
+bare.
 """
 
 import argparse
@@ -62,6 +64,20 @@ CREATE TRIGGER naive AFTER UPDATE ON bulk FOR EACH ROW
     EXECUTE FUNCTION naive();
 """
 
+LEAST = """
+CREATE TABLE constant (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    change text);
+CREATE FUNCTION constant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO constant (change) VALUES ('always the same');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER constant AFTER UPDATE ON account
+    REFERENCING OLD TABLE AS o NEW TABLE AS n EXECUTE FUNCTION constant();
+CREATE TRIGGER constant AFTER UPDATE ON bulk
+    REFERENCING OLD TABLE AS o NEW TABLE AS n EXECUTE FUNCTION constant();
+"""
+
 
 class Way:
     """One way to be told of changes, in a database of its own."""
@@ -77,6 +93,15 @@ class Way:
 
     def stop(self):
         pass
+
+
+class Least(Way):
+    def __init__(self, server, name, rows):
+        super().__init__(server, name, rows)
+        self.database.execute(LEAST)
+
+    def stop(self):
+        self.database.execute("TRUNCATE constant")
 
 
 class Naive(Way):
@@ -106,9 +131,8 @@ class Naive(Way):
 
 
 class Pgripple(Way):
-    def __init__(self, server, name, rows, redis):
-        super().__init__(server, name, rows)
-        mode = name.split("_")[1]
+    def __init__(self, server, mode, rows, redis, name=None):
+        super().__init__(server, name or f"pgripple_{mode}", rows)
         graph = GRAPH.replace("relations:", "  bulk:\n    table: bulk\n"
                               '    invalidate: ["bulk:{id}"]\nrelations:')
         self.config = Config(self.database.conninfo(), redis.url, graph,
@@ -125,6 +149,19 @@ class Pgripple(Way):
                 "SELECT EXISTS (SELECT FROM pgripple.outbox)"):
             time.sleep(0.05)
         self.daemon.stop()
+
+
+class Triggers(Pgripple):
+    """Nobody reads the outbox, and nobody sleeps: no doorbell rings."""
+
+    def __init__(self, server, rows, redis):
+        super().__init__(server, "adaptive", rows, redis, "triggers")
+
+    def start(self):
+        pass
+
+    def stop(self):
+        self.database.execute("TRUNCATE pgripple.outbox")
 
 
 def pgbench(server, way, options, synchronous):
@@ -178,8 +215,10 @@ def main():
         server.start()
         redis.start()
         ways = [Way(server, "bare", options.rows),
-                Naive(server, "naive", options.rows)]
-        ways += [Pgripple(server, f"pgripple_{mode}", options.rows, redis)
+                Least(server, "least", options.rows),
+                Naive(server, "naive", options.rows),
+                Triggers(server, options.rows, redis)]
+        ways += [Pgripple(server, mode, options.rows, redis)
                  for mode in ("adaptive", "always", "never")]
         for synchronous in ("on", "off"):
             results = {way.name: [] for way in ways}
