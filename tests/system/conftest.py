@@ -22,6 +22,18 @@ from harness.redis_server import RedisServer
 database_numbers = itertools.count(1)
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "sql: of the schema alone, the same with every build")
+
+
+@pytest.fixture(autouse=True)
+def no_build(request, monkeypatch):
+    """Tests marked so are run once, hence may run no program of ours."""
+    if request.node.get_closest_marker("sql"):
+        monkeypatch.setenv("PGRIPPLE_BUILD", "/no build for a test of SQL")
+
+
 @pytest.fixture(scope="session")
 def postgres():
     server = Postgres(fsync="off", full_page_writes="off",

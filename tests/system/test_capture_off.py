@@ -6,6 +6,8 @@ from harness.outbox import take, watch
 from harness.postgres import run
 from harness.roles import set_up_roles
 
+pytestmark = pytest.mark.sql
+
 
 @pytest.fixture
 def items(installed):

@@ -12,6 +12,8 @@ from harness.outbox import take, take_one, watch
 from harness.postgres import run
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.sql
+
 FIXTURES = [f"tests/system/fixtures/pgripple-schema-{number}.sql"
             for number in (1, 2)]
 

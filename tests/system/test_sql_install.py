@@ -6,6 +6,8 @@ import pytest
 from harness.outbox import take, take_one, watch
 from harness.postgres import ROOT, run
 
+pytestmark = pytest.mark.sql
+
 
 @pytest.fixture
 def items(installed):

@@ -9,6 +9,8 @@ from harness.outbox import take, take_one, watch
 from harness.postgres import run
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.sql
+
 GONE = {"unknown": "no such column"}
 
 

@@ -9,6 +9,8 @@ import pytest
 from harness.outbox import take, take_one, watch
 from harness.postgres import ROOT, run
 
+pytestmark = pytest.mark.sql
+
 UNKNOWN = {"unknown": "too large"}
 
 HOSTILE_SETTINGS = """
