@@ -41,6 +41,8 @@ struct pgripple_column {
 	/* From the catalog; type is NULL until it was described. */
 	const char *type; /* as format_type() prints it, with its schema */
 	bool text_equality; /* equal values have equal text, and only they */
+	bool not_null;
+	bool adopted; /* the catalog named it, not the file */
 	struct pgripple_position at; /* of its first mention */
 };
 
@@ -112,10 +114,12 @@ struct pgripple_rule {
 	const char *target_name; /* as written; NULL if it was not */
 	struct pgripple_position target_at;
 	struct template *template; /* of the key, channel or stream */
-	/* HASH: the field.  PUBLISH: the message.  STREAM: the fields. */
+	/* HASH: the field.  PUBLISH: the message.  STREAM: the fields.
+	 * CACHEOPS: see core/cacheops.h. */
 	struct pgripple_rule_part *parts;
 	size_t n_parts;
 	int64_t number; /* FENCE: hold in ms.  STREAM: maxlen, 0 for none */
+	struct cacheops *cacheops; /* CACHEOPS; see core/cacheops.h */
 	struct pgripple_condition condition;
 	bool own_change_only;
 	bool enabled;
@@ -204,13 +208,23 @@ int pgripple_graph_aim(struct pgripple_graph *graph,
     const struct pgripple_target_spec *targets, size_t n_targets,
     struct pgripple_errors *errors) PGRIPPLE_MUST_CHECK;
 
-/* Says what the catalog knows of a column (type is copied).  0, or -1 when out
- * of memory.  To be followed by pgripple_graph_settle(). */
+/* Says what the catalog knows of a column (type is copied; NULL: it has none
+ * any more).  0, or -1 when out of memory.  To be followed by
+ * pgripple_graph_settle(). */
 int pgripple_graph_describe(struct pgripple_graph *graph,
     struct pgripple_column *column, const char *type, bool text_equality,
     struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
 
-/* Decides for each relation whether the values at hand replace a lookup. */
+/* True if some rule needs all columns of the table: the catalog names them. */
+bool pgripple_table_adopts(const struct pgripple_table *table);
+/* The table has a column that such a rule can use; to be described.  Past the
+ * bound of columns it is not adopted: its values are not known.  -1: NOMEM. */
+int pgripple_graph_adopt(struct pgripple_graph *graph,
+    struct pgripple_table *table, const char *name, bool not_null,
+    struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
+
+/* Decides which columns rules need, and for each relation whether the values at
+ * hand replace a lookup. */
 void pgripple_graph_settle(struct pgripple_graph *graph);
 /* Why they do not: the columns that a reached row must have beyond those that
  * are matched; and whether equal values of a pair of columns have equal text.

@@ -19,6 +19,9 @@ enum pgripple_operation_kind {
 	PGRIPPLE_OPERATION_HDEL, /* values[0], a field of a hash */
 	PGRIPPLE_OPERATION_VERSION, /* raise a counter */
 	PGRIPPLE_OPERATION_TAG, /* unlink a set of keys and all its members */
+	PGRIPPLE_OPERATION_CACHEOPS, /* what django-cacheops cached of a row;
+				      * see core/cacheops.h.  Values: table,
+				      * mode, layout, fields, cells */
 	PGRIPPLE_OPERATION_PUBLISH, /* values[0] on a channel */
 	PGRIPPLE_OPERATION_STREAM, /* add an entry: names and values in turn;
 				    * "number" is about how many to keep, 0
@@ -26,11 +29,16 @@ enum pgripple_operation_kind {
 	/* Long work, to be done as tasks. */
 	PGRIPPLE_OPERATION_SCAN, /* for each key that matches a pattern */
 	PGRIPPLE_OPERATION_DRAIN, /* TAG in slices, however many members */
+	PGRIPPLE_OPERATION_CONJ, /* a dependency of django-cacheops, the same
+				  * way, or a key that is no set */
 };
 
-#define PGRIPPLE_OPERATION_KINDS (PGRIPPLE_OPERATION_DRAIN + 1)
+#define PGRIPPLE_OPERATION_KINDS (PGRIPPLE_OPERATION_CONJ + 1)
 
 const char *pgripple_operation_kind_name(enum pgripple_operation_kind kind);
+
+/* Before the cells among the values of CACHEOPS. */
+#define PGRIPPLE_CACHEOPS_CELLS 4
 
 /* Bytes, terminated for convenience. */
 struct pgripple_bytes {
@@ -41,7 +49,7 @@ struct pgripple_bytes {
 struct pgripple_operation {
 	enum pgripple_operation_kind kind;
 	enum pgripple_operation_kind each; /* SCAN: what is done to each key:
-					    * UNLINK, VERSION or DRAIN */
+					    * UNLINK, VERSION, DRAIN or CONJ */
 	size_t target; /* in graph->targets */
 	const char *key; /* or pattern, channel, stream; bytes, terminated */
 	size_t key_length;

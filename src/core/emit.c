@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/cacheops.h"
 #include "core/template.h"
 
 #define FENCE_PREFIX "fence:"
@@ -272,6 +273,85 @@ emit_stream(struct emitter *emitter)
 	return emit(emitter, PGRIPPLE_OPERATION_STREAM);
 }
 
+/* What depends on any row of a table, by the template of its keys. */
+static int
+emit_dependencies(struct emitter *emitter, const struct template *t)
+{
+	begin_pattern(emitter);
+	template_pattern(t, values_of(emitter), &emitter->text);
+	buf_add_char(&emitter->text, '*');
+	end_piece(emitter);
+	return emit_each(
+	    emitter, PGRIPPLE_OPERATION_SCAN, PGRIPPLE_OPERATION_CONJ, 0);
+}
+
+static void
+add_cells(struct emitter *emitter)
+{
+	const struct cacheops *cacheops = emitter->rule->cacheops;
+	const struct pgripple_table *table = emitter->touch->model->table;
+
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (!cacheops_has_field(cacheops, table, i))
+			continue;
+		cacheops_print_cell(&emitter->text,
+		    cacheops_kind_of(cacheops, table, i),
+		    &emitter->touch->values[i]);
+		end_piece(emitter);
+	}
+}
+
+/* What depends on a row with such values. */
+static int
+emit_cacheops_row(struct emitter *emitter, const struct template *t)
+{
+	const struct cacheops *cacheops = emitter->rule->cacheops;
+
+	switch (judge(emitter, t)) {
+	case TEMPLATE_NULL:
+		return 0;
+	case TEMPLATE_UNKNOWN:
+		return emit_dependencies(emitter, t);
+	case TEMPLATE_DONE:
+		break;
+	}
+	if (emitter->touch->whole)
+		return emit_dependencies(emitter, t);
+	begin(emitter);
+	template_fill_wide(t, values_of(emitter), &emitter->text);
+	end_piece(emitter);
+	add_piece(emitter, cacheops->table);
+	add_piece(emitter, "row");
+	add_piece(emitter, cacheops_layout_name(cacheops->layout));
+	cacheops_print_fields(
+	    &emitter->text, cacheops, emitter->touch->model->table);
+	end_piece(emitter);
+	add_cells(emitter);
+	return emit(emitter, PGRIPPLE_OPERATION_CACHEOPS);
+}
+
+static int
+emit_cacheops(struct emitter *emitter)
+{
+	const struct pgripple_rule *rule = emitter->rule;
+	size_t n_own = rule->cacheops->n_prefixes - 1;
+
+	if (emit_cacheops_row(emitter, rule->template) < 0)
+		return -1;
+	for (size_t i = 0; i < rule->n_parts; i++) {
+		const struct template *t = rule->parts[i].template;
+
+		if (i < n_own) {
+			if (emit_cacheops_row(emitter, t) < 0)
+				return -1;
+		} else if (judge(emitter, t) != TEMPLATE_NULL &&
+			   emit_dependencies(emitter, t) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int
 emit_rule(struct emitter *emitter, const struct pgripple_rule *rule)
 {
@@ -298,7 +378,7 @@ emit_rule(struct emitter *emitter, const struct pgripple_rule *rule)
 	case PGRIPPLE_RULE_STREAM:
 		return emit_stream(emitter);
 	case PGRIPPLE_RULE_CACHEOPS:
-		break; /* refused when the graph was read */
+		return emit_cacheops(emitter);
 	}
 	return 0;
 }

@@ -134,7 +134,9 @@ pgripple_graph_describe(struct pgripple_graph *graph,
     struct pgripple_error *err)
 {
 	/* Described again and again, at every reload of the catalog. */
-	if (column->type == NULL || strcmp(column->type, type) != 0) {
+	if (type == NULL) {
+		column->type = NULL;
+	} else if (column->type == NULL || strcmp(column->type, type) != 0) {
 		const char *copy = arena_strdup(graph->arena, type);
 
 		if (copy == NULL)
@@ -208,6 +210,9 @@ is_direct(const struct pgripple_relation *relation)
 void
 pgripple_graph_settle(struct pgripple_graph *graph)
 {
+	for (size_t i = 0; i < graph->n_models; i++)
+		if (pgripple_table_adopts(graph->models[i].table))
+			graph_find_needed(&graph->models[i]);
 	for (size_t i = 0; i < graph->n_relations; i++)
 		graph->relations[i].direct = is_direct(&graph->relations[i]);
 }

@@ -12,12 +12,6 @@
 #include "base/buf.h"
 #include "base/ident.h"
 
-struct compiler {
-	struct loader *l;
-	struct pgripple_graph *graph;
-	struct arena *arena; /* the graph's */
-};
-
 static struct pgripple_table *
 find_table(struct compiler *c, const struct spec_model *spec)
 {
@@ -116,11 +110,9 @@ link_models(struct compiler *c, struct pgripple_table *table)
 	return 0;
 }
 
-/* The index of a column, captured from now on.  -1 without memory; past the
- * bound an error is added, once, and 0 is given. */
-static int
-column(struct compiler *c, struct pgripple_table *table, const char *name,
-    struct pgripple_position at, size_t *ret_index)
+int
+compile_column(struct compiler *c, struct pgripple_table *table,
+    const char *name, struct pgripple_position at, size_t *ret_index)
 {
 	size_t i;
 
@@ -162,7 +154,7 @@ compile_where(struct compiler *c, struct pgripple_table *table,
 		    &condition->where[condition->n_where++];
 		const struct spec_where *from = &spec->where[i];
 
-		if (column(c, table, from->column.text, from->column.at,
+		if (compile_column(c, table, from->column.text, from->column.at,
 			&where->column) < 0)
 			return -1;
 		where->values = arena_array(
@@ -194,7 +186,7 @@ compile_condition(struct compiler *c, struct pgripple_table *table,
 		pgripple_columns_add(
 		    &condition->changed, condition->where[i].column);
 	for (size_t i = 0; i < spec->changed.n; i++) {
-		if (column(c, table, spec->changed.items[i].text,
+		if (compile_column(c, table, spec->changed.items[i].text,
 			spec->changed.items[i].at, &index) < 0)
 			return -1;
 		pgripple_columns_add(&condition->changed, index);
@@ -212,17 +204,17 @@ place(const struct spec_template *spec, const struct template_part *part)
 	return at;
 }
 
-/* Finds its columns, which count as those of the rule. */
-static int
+int
 compile_template(struct compiler *c, struct pgripple_table *table,
-    const struct spec_template *spec, struct pgripple_rule *rule)
+    const struct spec_template *source, struct template *template,
+    struct pgripple_rule *rule)
 {
-	for (size_t i = 0; i < spec->template->n_parts; i++) {
-		struct template_part *part = &spec->template->parts[i];
+	for (size_t i = 0; i < template->n_parts; i++) {
+		struct template_part *part = &template->parts[i];
 
 		if (!part->is_column)
 			continue;
-		if (column(c, table, part->text, place(spec, part),
+		if (compile_column(c, table, part->text, place(source, part),
 			&part->column) < 0)
 			return -1;
 		pgripple_columns_add(&rule->condition.changed, part->column);
@@ -243,7 +235,8 @@ compile_rule_parts(struct compiler *c, struct pgripple_table *table,
 		    .name = spec->parts[i].name,
 		    .template = spec->parts[i].value.template,
 		};
-		if (compile_template(c, table, &spec->parts[i].value, rule) < 0)
+		if (compile_template(c, table, &spec->parts[i].value,
+			spec->parts[i].value.template, rule) < 0)
 			return -1;
 	}
 	return 0;
@@ -265,11 +258,18 @@ compile_rule(struct compiler *c, struct pgripple_table *table,
 	rule->own_change_only = spec->own_change_only;
 	rule->enabled = spec->enabled;
 	rule->at = spec->at;
-	if (!rule->enabled)
+	if (!rule->enabled && spec->kind != PGRIPPLE_RULE_CACHEOPS)
 		return 0;
-	if (compile_template(c, table, &spec->key, rule) < 0 ||
-	    compile_rule_parts(c, table, spec, rule) < 0)
+	if (spec->kind == PGRIPPLE_RULE_CACHEOPS) {
+		if (compile_cacheops(c, table, spec, rule) < 0)
+			return -1;
+		if (!rule->enabled)
+			return 0;
+	} else if (compile_template(
+		       c, table, &spec->key, spec->key.template, rule) < 0 ||
+		   compile_rule_parts(c, table, spec, rule) < 0) {
 		return -1;
+	}
 	return compile_condition(c, table, &spec->condition, &rule->condition);
 }
 
@@ -321,9 +321,9 @@ compile_match(struct compiler *c, const struct spec_relation *spec,
 		const struct word *from = &spec->from.columns.items[i];
 		const struct word *to = &spec->to.columns.items[i];
 
-		if (column(c, relation->from->table, from->text, from->at,
-			&relation->from_columns[i]) < 0 ||
-		    column(c, relation->to->table, to->text, to->at,
+		if (compile_column(c, relation->from->table, from->text,
+			from->at, &relation->from_columns[i]) < 0 ||
+		    compile_column(c, relation->to->table, to->text, to->at,
 			&relation->to_columns[i]) < 0)
 			return -1;
 		pgripple_columns_add(
@@ -405,25 +405,30 @@ add_template(struct pgripple_columns *set, const struct template *t)
 }
 
 static void
-add_rule(struct pgripple_columns *set, const struct pgripple_rule *rule)
+add_rule(struct pgripple_columns *set, const struct pgripple_model *model,
+    const struct pgripple_rule *rule)
 {
 	add_template(set, rule->template);
 	for (size_t i = 0; i < rule->n_parts; i++)
 		add_template(set, rule->parts[i].template);
 	add_where(set, &rule->condition);
+	if (rule->kind == PGRIPPLE_RULE_CACHEOPS)
+		cacheops_add_columns(set, model->table, rule);
 }
 
-static void
-find_needed(struct pgripple_model *model)
+void
+graph_find_needed(struct pgripple_model *model)
 {
+	memset(&model->needed_to_own, 0, sizeof(model->needed_to_own));
+	memset(&model->needed_to_stop, 0, sizeof(model->needed_to_stop));
 	for (size_t i = 0; i < model->n_rules; i++) {
 		const struct pgripple_rule *rule = &model->rules[i];
 
 		if (!rule->enabled)
 			continue;
-		add_rule(&model->needed_to_own, rule);
+		add_rule(&model->needed_to_own, model, rule);
 		if (!rule->own_change_only)
-			add_rule(&model->needed_to_stop, rule);
+			add_rule(&model->needed_to_stop, model, rule);
 	}
 	model->needed_to_pass = model->needed_to_stop;
 	for (size_t i = 0; i < model->n_out; i++) {
@@ -456,7 +461,7 @@ compile_parts(struct compiler *c)
 			return -1;
 	for (size_t i = 0; i < c->graph->n_models; i++) {
 		complete_changed(&c->graph->models[i]);
-		find_needed(&c->graph->models[i]);
+		graph_find_needed(&c->graph->models[i]);
 	}
 	return 0;
 }

@@ -190,8 +190,7 @@ static const struct field fields[] = {
     {"target", field_target},
 };
 
-/* A template's faults know their place in it. */
-static void
+void
 read_template(
     struct loader *l, const struct node *node, struct spec_template *ret)
 {
@@ -392,14 +391,11 @@ check_kind(struct loader *l, struct reading *r)
 		return;
 	if (check_parts(l, r))
 		read_parts(l, r);
-	if (rule->kind != PGRIPPLE_RULE_CACHEOPS &&
-	    read_text(l, r->kind, &word))
-		read_template(l, r->kind, &rule->key);
 	if (rule->kind == PGRIPPLE_RULE_CACHEOPS)
-		loader_add(l, r->kind->key->at,
-		    "rule \"%s\" is not supported by this version",
-		    r->kind->key->text);
-	else if (r->option != NULL && !r->faulty)
+		read_cacheops(l, r->kind, rule);
+	else if (read_text(l, r->kind, &word))
+		read_template(l, r->kind, &rule->key);
+	if (r->option != NULL && !r->faulty)
 		loader_add(l, r->option->key->at,
 		    "option \"%s\" is not supported by this version",
 		    r->option->key->text);

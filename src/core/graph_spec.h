@@ -4,7 +4,8 @@
  *
  *	graph_shape.c     nodes -> spec: types, required and unknown keys
  *	graph_rule.c      the same for rules
- *	graph_condition.c the same for what rules and relations share
+ *	graph_cacheops.c  the same for the options of "cacheops", and their
+ *compiling graph_condition.c the same for what rules and relations share
  *	graph_relation.c  "a.x -> b.y" -> spec
  *	graph_meaning.c   what the spec refers to, and what contradicts itself
  *	graph_compile.c   spec -> graph
@@ -55,6 +56,27 @@ struct spec_part {
 	struct spec_template value;
 };
 
+struct spec_pair {
+	struct word column;
+	struct word text;
+};
+
+struct spec_pairs {
+	struct spec_pair *items;
+	size_t n;
+};
+
+/* What "cacheops: { ... }" says. */
+struct spec_cacheops {
+	struct spec_template *prefixes; /* at least one */
+	size_t n_prefixes;
+	int layout; /* enum cacheops_layout */
+	struct word table; /* text is NULL if it is the model's */
+	struct words also;
+	struct spec_pairs attnames;
+	struct spec_pairs kinds;
+};
+
 struct spec_rule {
 	enum pgripple_rule_kind kind;
 	struct spec_template key;
@@ -62,6 +84,7 @@ struct spec_rule {
 	size_t n_parts;
 	int64_t number;
 	struct word target; /* text is NULL if there is none */
+	struct spec_cacheops *cacheops; /* CACHEOPS */
 	struct spec_condition condition;
 	bool own_change_only;
 	bool enabled;
@@ -155,6 +178,12 @@ void shape_read(struct loader *l, const struct node *root);
 void rule_read(
     struct loader *l, const struct node *node, struct spec_rule *rule);
 bool is_key_rule_kind(const char *name);
+/* A template's faults know their place in it. */
+void read_template(
+    struct loader *l, const struct node *node, struct spec_template *ret);
+/* graph_cacheops.c */
+void read_cacheops(
+    struct loader *l, const struct node *node, struct spec_rule *rule);
 /* graph_condition.c */
 void read_changed(
     struct loader *l, const struct node *value, struct spec_condition *c);
@@ -174,5 +203,31 @@ int graph_aim_at_default(struct pgripple_graph *graph) MUST_CHECK;
 void graph_compile(struct loader *l, struct pgripple_graph *graph);
 /* graph.c; makes tables_by_name of the tables. */
 void graph_sort_tables(struct pgripple_graph *graph);
+
+/* What its parts share. */
+struct compiler {
+	struct loader *l;
+	struct pgripple_graph *graph;
+	struct arena *arena; /* the graph's */
+};
+
+/* The index of a column, captured from now on.  -1 without memory; past the
+ * bound an error is added, once, and 0 is given. */
+int compile_column(struct compiler *c, struct pgripple_table *table,
+    const char *name, struct pgripple_position at,
+    size_t *ret_index) MUST_CHECK;
+/* Finds its columns, which count as those of the rule.  The source is what was
+ * written; the template may go on after it. */
+int compile_template(struct compiler *c, struct pgripple_table *table,
+    const struct spec_template *source, struct template *template,
+    struct pgripple_rule *rule) MUST_CHECK;
+/* graph_cacheops.c; makes the rule's templates. */
+int compile_cacheops(struct compiler *c, struct pgripple_table *table,
+    const struct spec_rule *spec, struct pgripple_rule *rule) MUST_CHECK;
+/* Adds the columns that the rule uses. */
+void cacheops_add_columns(struct pgripple_columns *set,
+    const struct pgripple_table *table, const struct pgripple_rule *rule);
+/* graph_compile.c: what rows of the model must have. */
+void graph_find_needed(struct pgripple_model *model);
 
 #endif

@@ -91,11 +91,15 @@ has_its_values(const struct pgripple_operation *operation)
 		return operation->n_values == 0 &&
 		       (operation->each == PGRIPPLE_OPERATION_UNLINK ||
 			   operation->each == PGRIPPLE_OPERATION_VERSION ||
-			   operation->each == PGRIPPLE_OPERATION_DRAIN);
+			   operation->each == PGRIPPLE_OPERATION_DRAIN ||
+			   operation->each == PGRIPPLE_OPERATION_CONJ);
+	case PGRIPPLE_OPERATION_CACHEOPS:
+		return operation->n_values >= PGRIPPLE_CACHEOPS_CELLS;
 	case PGRIPPLE_OPERATION_UNLINK:
 	case PGRIPPLE_OPERATION_VERSION:
 	case PGRIPPLE_OPERATION_TAG:
 	case PGRIPPLE_OPERATION_DRAIN:
+	case PGRIPPLE_OPERATION_CONJ:
 		return operation->n_values == 0;
 	}
 	return false;

@@ -24,6 +24,8 @@ pgripple_operation_kind_name(enum pgripple_operation_kind kind)
 		return "version";
 	case PGRIPPLE_OPERATION_TAG:
 		return "tag";
+	case PGRIPPLE_OPERATION_CACHEOPS:
+		return "cacheops";
 	case PGRIPPLE_OPERATION_PUBLISH:
 		return "publish";
 	case PGRIPPLE_OPERATION_STREAM:
@@ -32,6 +34,8 @@ pgripple_operation_kind_name(enum pgripple_operation_kind kind)
 		return "scan";
 	case PGRIPPLE_OPERATION_DRAIN:
 		return "drain";
+	case PGRIPPLE_OPERATION_CONJ:
+		return "conj";
 	}
 	return "unknown";
 }

@@ -129,7 +129,85 @@ take_tables(
 	return failed ? pgripple_error_nomem(err) : 0;
 }
 
+/* ---- the columns of tables of which rules need all ---- */
+
+/* Types whose values django-cacheops has in the names of its keys.  Of others
+ * it may have them too (see "kinds"), but not as it comes, and the writer need
+ * not pay for them. */
+static bool
+ask_all_columns(struct survey *survey, struct request *request)
+{
+	struct buf *oids = request_value(request);
+	struct buf *places = request_value(request);
+	bool is_needed = false;
+
+	array_open(oids);
+	array_open(places);
+	for (size_t i = 0; i < survey->graph->n_tables; i++) {
+		if (survey->tables[i].oid == 0 ||
+		    !pgripple_table_adopts(&survey->graph->tables[i]))
+			continue;
+		array_add_int(oids, survey->tables[i].oid);
+		array_add_int(places, (int64_t)i);
+		is_needed = true;
+	}
+	array_close(oids);
+	array_close(places);
+	buf_add_string(&request->sql,
+	    "WITH RECURSIVE base AS ("
+	    "SELECT w.place, a.attnum, a.attname, a.attnotnull, "
+	    "a.atttypid AS type "
+	    "FROM unnest($1::oid[], $2::bigint[]) AS w (relid, place) "
+	    "JOIN pg_attribute AS a ON a.attrelid = w.relid "
+	    "WHERE a.attnum > 0 AND NOT a.attisdropped "
+	    "UNION ALL "
+	    "SELECT b.place, b.attnum, b.attname, b.attnotnull, t.typbasetype "
+	    "FROM base AS b JOIN pg_type AS t ON t.oid = b.type "
+	    "WHERE t.typtype = 'd') "
+	    "SELECT b.place, b.attname, b.attnotnull "
+	    "FROM base AS b JOIN pg_type AS t ON t.oid = b.type "
+	    "WHERE t.typtype = 'e' OR t.oid = ANY (ARRAY["
+	    "'int2', 'int4', 'int8', 'oid', 'bool', 'numeric', 'float4', "
+	    "'float8', 'varchar', 'bpchar', 'name', 'uuid', 'date', 'time', "
+	    "'timestamptz', 'inet', 'cidr', 'macaddr']::regtype[]) "
+	    "ORDER BY b.place, b.attnum");
+	return is_needed;
+}
+
+static int
+take_all_columns(
+    struct survey *survey, const struct rows *rows, struct pgripple_error *err)
+{
+	for (size_t i = 0; i < rows_count(rows); i++)
+		if (pgripple_graph_adopt(survey->graph,
+			&survey->graph->tables[rows_int(rows, i, 0)],
+			rows_text(rows, i, 1), rows_bool(rows, i, 2), err) != 0)
+			return -1;
+	return 0;
+}
+
 /* ---- columns ---- */
+
+static void
+add_wanted_of(struct survey *survey, size_t index)
+{
+	struct pgripple_table *table = &survey->graph->tables[index];
+
+	for (size_t i = 0; i < table->n_columns; i++)
+		survey->wanted[survey->n_wanted++] = (struct wanted){
+		    .table = index,
+		    .column = i,
+		    .name = table->columns[i].name,
+		    .at = table->columns[i].at,
+		};
+	for (size_t i = 0; i < table->n_ignore; i++)
+		survey->wanted[survey->n_wanted++] = (struct wanted){
+		    .table = index,
+		    .column = SIZE_MAX,
+		    .name = table->ignore[i],
+		    .at = table->ignore_at[i],
+		};
+}
 
 /* Parameters $1 (oids of tables) and $2 (names): one entry for each wanted
  * column of a table that exists, and $3 tells which. */
@@ -179,6 +257,8 @@ enum columns_column {
 static bool
 ask_columns(struct survey *survey, struct request *request)
 {
+	for (size_t i = 0; i < survey->graph->n_tables; i++)
+		add_wanted_of(survey, i);
 	add_wanted(survey, request);
 	buf_add_string(&request->sql,
 	    "WITH RECURSIVE base AS ("
@@ -363,6 +443,38 @@ suggest(struct survey *survey, struct pgripple_error *problem, size_t table,
 		pgripple_error_hint(problem, "Did you mean \"%s\"?", nearest);
 }
 
+static struct pgripple_column *
+column_of(struct survey *survey, const struct wanted *wanted)
+{
+	return wanted->column == SIZE_MAX
+		   ? NULL
+		   : &survey->graph->tables[wanted->table]
+			  .columns[wanted->column];
+}
+
+/* The catalog named it at an earlier look: now it is gone, and nobody needs
+ * it. */
+static bool
+is_adopted(struct survey *survey, const struct wanted *wanted)
+{
+	const struct pgripple_column *column = column_of(survey, wanted);
+
+	return column != NULL && column->adopted;
+}
+
+static void
+forget_dropped_columns(struct survey *survey)
+{
+	for (size_t i = 0; i < survey->n_wanted; i++) {
+		const struct wanted *wanted = &survey->wanted[i];
+
+		if (!wanted->is_there && is_adopted(survey, wanted))
+			(void)!pgripple_graph_describe(survey->graph,
+			    column_of(survey, wanted), NULL, false,
+			    NULL); /* nothing is copied: cannot fail */
+	}
+}
+
 static void
 report_missing(struct survey *survey)
 {
@@ -380,7 +492,9 @@ report_missing(struct survey *survey)
 	for (size_t i = 0; i < survey->n_wanted; i++) {
 		struct wanted *wanted = &survey->wanted[i];
 
-		if (wanted->is_there || survey->tables[wanted->table].oid == 0)
+		if (wanted->is_there ||
+		    survey->tables[wanted->table].oid == 0 ||
+		    is_adopted(survey, wanted))
 			continue;
 		suggest(survey,
 		    pgripple_errors_add(problems, wanted->at,
@@ -651,7 +765,9 @@ add_named(struct survey *survey, struct request *request, bool is_ignore)
 		const char *quoted =
 		    survey->catalog->tables[wanted->table].quoted;
 
-		if (quoted == NULL || (wanted->column == SIZE_MAX) != is_ignore)
+		if (quoted == NULL ||
+		    (wanted->column == SIZE_MAX) != is_ignore ||
+		    (!wanted->is_there && is_adopted(survey, wanted)))
 			continue;
 		array_add_string(tables, quoted);
 		array_add_string(names, wanted->name);
@@ -755,6 +871,7 @@ take_watched(
 
 static const struct question questions[] = {
     {ask_tables, take_tables},
+    {ask_all_columns, take_all_columns},
     {ask_columns, take_columns},
     {ask_names, take_names},
     {ask_casts, take_casts},
@@ -786,25 +903,12 @@ survey_take(
 	return questions[survey->question - 1].take(survey, rows, err);
 }
 
-static void
-add_wanted_of(struct survey *survey, size_t index)
+/* How many columns the table may have when the catalog has named its own. */
+static size_t
+capacity_of(const struct pgripple_table *table)
 {
-	struct pgripple_table *table = &survey->graph->tables[index];
-
-	for (size_t i = 0; i < table->n_columns; i++)
-		survey->wanted[survey->n_wanted++] = (struct wanted){
-		    .table = index,
-		    .column = i,
-		    .name = table->columns[i].name,
-		    .at = table->columns[i].at,
-		};
-	for (size_t i = 0; i < table->n_ignore; i++)
-		survey->wanted[survey->n_wanted++] = (struct wanted){
-		    .table = index,
-		    .column = SIZE_MAX,
-		    .name = table->ignore[i],
-		    .at = table->ignore_at[i],
-		};
+	return pgripple_table_adopts(table) ? PGRIPPLE_MAX_COLUMNS
+					    : table->n_columns;
 }
 
 static int
@@ -824,17 +928,15 @@ build_tables(struct survey *survey)
 		const struct pgripple_table *table = &graph->tables[i];
 
 		catalog->tables[i].columns = arena_array(catalog->arena,
-		    table->n_columns, sizeof(*catalog->tables[i].columns));
+		    capacity_of(table), sizeof(*catalog->tables[i].columns));
 		if (catalog->tables[i].columns == NULL)
 			return -1;
-		n_wanted += table->n_columns + table->n_ignore;
+		n_wanted += capacity_of(table) + table->n_ignore;
 	}
 	survey->tables = calloc(graph->n_tables + 1, sizeof(*survey->tables));
 	survey->wanted = calloc(n_wanted + 1, sizeof(*survey->wanted));
 	if (survey->tables == NULL || survey->wanted == NULL)
 		return -1;
-	for (size_t i = 0; i < graph->n_tables; i++)
-		add_wanted_of(survey, i);
 	return 0;
 }
 
@@ -889,6 +991,7 @@ struct catalog *
 survey_finish(struct survey *survey)
 {
 	report_missing(survey);
+	forget_dropped_columns(survey);
 	pgripple_errors_sort(&survey->catalog->problems);
 	pgripple_graph_settle(survey->graph);
 	return steal(&survey->catalog);

@@ -47,6 +47,8 @@ free_apply(struct apply *apply)
 	for (size_t i = 0; i < apply->result.n_rejections; i++)
 		free((char *)(uintptr_t)apply->rejections[i].reason);
 	free(apply->rejections);
+	for (size_t i = 0; i < apply->result.n_leftovers; i++)
+		free((char *)(uintptr_t)apply->leftovers[i].key);
 	free(apply->leftovers);
 	free(apply->again);
 	words_done(&apply->words);

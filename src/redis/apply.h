@@ -37,11 +37,17 @@ struct redis_rejection {
 	const char *reason; /* with Redis's words */
 };
 
-/* A tag that has more members than are unlinked at once, to be drained. */
+/* What is left to be done, as a task: a tag that has more members than are
+ * unlinked at once is drained; of rows of django-cacheops there is one for each
+ * large dependency, and for each pattern of such. */
 struct redis_leftover {
 	size_t operation; /* index */
-	bool is_aside; /* what lies at redis_tag_aside() */
-	bool is_itself; /* the tag as it is */
+	bool is_aside; /* TAG: what lies at redis_tag_aside() */
+	bool is_itself; /* TAG: the tag as it is */
+	/* CACHEOPS: a key, or a pattern; terminated. */
+	const char *key;
+	size_t key_length;
+	bool is_pattern;
 };
 
 /* Lent for the callback; empty unless DONE. */

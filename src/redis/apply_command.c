@@ -15,6 +15,10 @@
 #define COMMAND_OVERHEAD 24
 #define KEY_OVERHEAD 16
 
+/* Of one table, that one script looks for: what it does within a millisecond or
+ * two where a table has twenty schemes. */
+#define MAX_ROWS 50
+
 #define ASIDE_PREFIX "pgripple:drain:"
 
 /* Every kind: its command, what that answers, and how many operations at most
@@ -35,11 +39,15 @@ static const struct form {
 	REDIS_APPLY_COMMAND_KEYS, true, REDIS_SCRIPT_VERSION},
     [PGRIPPLE_OPERATION_TAG] = {"tag.lua", REDIS_REPLY_KIND_ARRAY, 1, true,
 	REDIS_SCRIPT_TAG},
+    [PGRIPPLE_OPERATION_CACHEOPS] = {"cacheops.lua", REDIS_REPLY_KIND_ARRAY,
+	MAX_ROWS, true, REDIS_SCRIPT_CACHEOPS},
     [PGRIPPLE_OPERATION_PUBLISH] = {"PUBLISH", REDIS_REPLY_KIND_INTEGER, 1,
 	false, 0},
     [PGRIPPLE_OPERATION_STREAM] = {"XADD", REDIS_REPLY_KIND_TEXT, 1, false, 0},
     [PGRIPPLE_OPERATION_SCAN] = {"SCAN", REDIS_REPLY_KIND_ARRAY, 0, false, 0},
     [PGRIPPLE_OPERATION_DRAIN] = {"drain.lua", REDIS_REPLY_KIND_ARRAY, 1, true,
+	REDIS_SCRIPT_DRAIN},
+    [PGRIPPLE_OPERATION_CONJ] = {"drain.lua", REDIS_REPLY_KIND_ARRAY, 1, true,
 	REDIS_SCRIPT_DRAIN},
 };
 
@@ -83,14 +91,35 @@ size_of(const struct pgripple_operation *operation)
 }
 
 static bool
+same_bytes(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+	return n_a == n_b && memcmp(a, b, n_a) == 0;
+}
+
+static bool
+same_values(const struct pgripple_operation *a,
+    const struct pgripple_operation *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!same_bytes(a->values[i].bytes, a->values[i].length,
+			b->values[i].bytes, b->values[i].length))
+			return false;
+	return a->n_values == b->n_values;
+}
+
+static bool
 go_together(
     const struct pgripple_operation *a, const struct pgripple_operation *b)
 {
+	bool is_same_key =
+	    same_bytes(a->key, a->key_length, b->key, b->key_length);
+
 	if (a->kind != b->kind)
 		return false;
-	return a->kind != PGRIPPLE_OPERATION_HDEL ||
-	       (a->key_length == b->key_length &&
-		   memcmp(a->key, b->key, a->key_length) == 0);
+	if (a->kind == PGRIPPLE_OPERATION_CACHEOPS)
+		return is_same_key &&
+		       same_values(a, b, PGRIPPLE_CACHEOPS_CELLS);
+	return a->kind != PGRIPPLE_OPERATION_HDEL || is_same_key;
 }
 
 struct range
@@ -169,11 +198,16 @@ add_key(struct words *words, const struct pgripple_operation *operation)
 }
 
 static void
+add_value(struct words *words, const struct pgripple_bytes *value)
+{
+	add_bytes(words, value->bytes, value->length);
+}
+
+static void
 add_values(struct words *words, const struct pgripple_operation *operation)
 {
 	for (size_t i = 0; i < operation->n_values; i++)
-		add_bytes(words, operation->values[i].bytes,
-		    operation->values[i].length);
+		add_value(words, &operation->values[i]);
 }
 
 /* The text in "made" must not move any more: at most once for a command, at the
@@ -228,6 +262,42 @@ make_drain(struct apply *apply, const struct pgripple_operation *operation)
 	open_script(apply, REDIS_SCRIPT_DRAIN, "1");
 	add_key(words, operation);
 	add_word(words, members);
+	if (operation->kind == PGRIPPLE_OPERATION_CONJ)
+		add_word(words, "any");
+}
+
+/* What the rows have in common once, then their cells. */
+static void
+make_cacheops(struct apply *apply, const struct range *range)
+{
+	const struct pgripple_operation *rows = &apply->operations[range->from];
+	struct words *words = &apply->words;
+	struct buf *made = &words->made;
+	size_t n_rows, aside;
+
+	(void)make_number(words, apply->tag_members);
+	buf_add_char(made, '\0');
+	n_rows = made->n;
+	buf_printf(made, "%zu", range->n);
+	buf_add_char(made, '\0');
+	aside = made->n;
+	redis_tag_aside(made, redis_connection_prefix(apply->conn), rows->key,
+	    rows->key_length);
+	words->failed |= made->failed;
+	if (words->failed)
+		return;
+	open_script(apply, REDIS_SCRIPT_CACHEOPS, "2");
+	add_key(words, rows);
+	add_bytes(words, made->bytes + aside, made->n - aside);
+	for (size_t i = 0; i < PGRIPPLE_CACHEOPS_CELLS - 1; i++)
+		add_value(words, &rows->values[i]);
+	add_word(words, made->bytes);
+	add_word(words, made->bytes + n_rows);
+	add_value(words, &rows->values[PGRIPPLE_CACHEOPS_CELLS - 1]);
+	for (size_t i = 0; i < range->n; i++)
+		for (size_t j = PGRIPPLE_CACHEOPS_CELLS; j < rows[i].n_values;
+		     j++)
+			add_value(words, &rows[i].values[j]);
 }
 
 static void
@@ -311,7 +381,11 @@ command_make(
 	case PGRIPPLE_OPERATION_STREAM:
 		make_stream(&apply->words, first);
 		break;
+	case PGRIPPLE_OPERATION_CACHEOPS:
+		make_cacheops(apply, range);
+		break;
 	case PGRIPPLE_OPERATION_DRAIN:
+	case PGRIPPLE_OPERATION_CONJ:
 		make_drain(apply, first);
 		break;
 	case PGRIPPLE_OPERATION_SCAN:

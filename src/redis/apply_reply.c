@@ -145,6 +145,71 @@ take_array(struct apply *apply, const struct range *range,
 }
 
 static void
+take_dependencies(struct apply *apply, const struct range *range,
+    const struct redis_reply *keys, bool is_pattern)
+{
+	for (size_t i = 0; i < keys->n_items; i++) {
+		struct redis_reply key = redis_reply_item(keys, i);
+		struct redis_leftover left = {
+		    .operation = range->from,
+		    .key_length = key.length,
+		    .is_pattern = is_pattern,
+		};
+		char *copy = malloc(key.length + 1);
+
+		if (copy == NULL) {
+			fail_nomem(apply);
+			return;
+		}
+		memcpy(copy, key.text, key.length);
+		copy[key.length] = '\0';
+		left.key = copy;
+		if (!reserve(apply, (void **)&apply->leftovers,
+			apply->result.n_leftovers, &apply->leftover_capacity,
+			sizeof(*apply->leftovers))) {
+			free(copy);
+			return;
+		}
+		apply->leftovers[apply->result.n_leftovers++] = left;
+	}
+}
+
+/* {removed, rows done, keys, patterns, words}: see cacheops.lua.  Rows that
+ * were too much for one call go into another one; so do all, one by one, to
+ * learn for which of them a key was refused. */
+static void
+take_rows(struct apply *apply, const struct range *range,
+    const struct redis_reply *reply)
+{
+	struct redis_reply keys, patterns;
+	struct range rest = *range;
+	size_t n_done;
+
+	if (reply->n_items < 4)
+		return;
+	apply->result.n_removed += (uint64_t)redis_reply_item(reply, 0).integer;
+	n_done = (size_t)redis_reply_item(reply, 1).integer;
+	keys = redis_reply_item(reply, 2);
+	patterns = redis_reply_item(reply, 3);
+	take_dependencies(apply, range, &keys, false);
+	take_dependencies(apply, range, &patterns, true);
+	if (reply->n_items > 4 && range->n > 1) {
+		send_again(apply, range, true);
+		return;
+	}
+	if (reply->n_items > 4) {
+		struct redis_reply words = redis_reply_item(reply, 4);
+
+		reject(apply, range->from, &words);
+	}
+	if (n_done >= range->n)
+		return;
+	rest.from += n_done;
+	rest.n -= n_done;
+	send_again(apply, &rest, range->is_single);
+}
+
+static void
 take_done(struct apply *apply, const struct range *range,
     const struct redis_reply *reply)
 {
@@ -155,7 +220,11 @@ take_done(struct apply *apply, const struct range *range,
 		break;
 	case PGRIPPLE_OPERATION_TAG:
 	case PGRIPPLE_OPERATION_DRAIN:
+	case PGRIPPLE_OPERATION_CONJ:
 		take_array(apply, range, reply);
+		break;
+	case PGRIPPLE_OPERATION_CACHEOPS:
+		take_rows(apply, range, reply);
 		break;
 	case PGRIPPLE_OPERATION_FENCE:
 	case PGRIPPLE_OPERATION_VERSION:

@@ -13,6 +13,7 @@ static const char *const texts[] = {
     [REDIS_SCRIPT_VERSION] = embedded_version_lua,
     [REDIS_SCRIPT_TAG] = embedded_tag_lua,
     [REDIS_SCRIPT_DRAIN] = embedded_drain_lua,
+    [REDIS_SCRIPT_CACHEOPS] = embedded_cacheops_lua,
 };
 
 const char *

@@ -9,6 +9,7 @@ enum redis_script {
 	REDIS_SCRIPT_VERSION,
 	REDIS_SCRIPT_TAG,
 	REDIS_SCRIPT_DRAIN,
+	REDIS_SCRIPT_CACHEOPS,
 };
 
 const char *redis_script_text(enum redis_script script);

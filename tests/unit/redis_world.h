@@ -248,6 +248,7 @@ struct applied {
 	char reasons[MAX_NOTED][512];
 	size_t n_leftovers;
 	struct redis_leftover leftovers[MAX_NOTED];
+	char keys[MAX_NOTED][128]; /* of leftovers that have one */
 	struct pgripple_error err;
 };
 
@@ -267,8 +268,14 @@ world_on_applied(void *context, enum redis_apply_outcome outcome,
 		    "%s", result->rejections[i].reason);
 	}
 	applied->n_leftovers = result->n_leftovers;
-	for (size_t i = 0; i < result->n_leftovers && i < MAX_NOTED; i++)
+	for (size_t i = 0; i < result->n_leftovers && i < MAX_NOTED; i++) {
 		applied->leftovers[i] = result->leftovers[i];
+		if (result->leftovers[i].key != NULL)
+			(void)snprintf(applied->keys[i],
+			    sizeof(applied->keys[i]), "%s",
+			    result->leftovers[i].key);
+		applied->leftovers[i].key = NULL; /* lent */
+	}
 	if (err != NULL)
 		applied->err = *err;
 }

@@ -20,6 +20,10 @@ static const char *const good[] = {
     "{\"do\":\"fence\",\"key\":\"fence:k\",\"number\":2000}",
     "{\"do\":\"version\",\"key\":\"v\"}",
     "{\"do\":\"tag\",\"key\":\"t\"}",
+    "{\"do\":\"cacheops\",\"key\":\"conj:t:\",\"values\":[\"t\",\"row\","
+    "\"auto\",\"id\",\"#1\"]}",
+    "{\"do\":\"scan\",\"pattern\":\"conj:t:*\",\"each\":\"conj\"}",
+    "{\"do\":\"conj\",\"key\":\"conj:t:id=1\"}",
     "{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"\"]}",
     "{\"do\":\"stream\",\"key\":\"s\",\"values\":[\"a\",\"b\"],\"number\":0}",
 };
@@ -36,6 +40,7 @@ static const char *const bad[] = {
     "{\"do\":\"hdel\",\"key\":\"h\"}",
     "{\"do\":\"hdel\",\"key\":\"h\",\"values\":\"f\"}",
     "{\"do\":\"hdel\",\"key\":\"h\",\"values\":[1]}",
+    "{\"do\":\"cacheops\",\"key\":\"conj:t:\",\"values\":[\"t\",\"row\"]}",
     "{\"do\":\"fence\",\"key\":\"k\"}",
     "{\"do\":\"stream\",\"key\":\"s\",\"values\":[\"a\"]}",
     "{\"do\":\"scan\",\"pattern\":\"k*\",\"each\":\"publish\"}",

@@ -457,3 +457,113 @@ Test(plan, knows_no_target_but_those_of_the_settings)
 	    "which is the default.",
 	    5, 2);
 }
+
+/* What django-cacheops cached. */
+
+static const char cacheops_yaml[] =
+    "models:\n"
+    "  team:\n"
+    "    table: app_team\n"
+    "    invalidate:\n"
+    "      - cacheops: { columns: { own: owner_id }, kinds: { num: opaque } }\n"
+    "      - { cacheops: {}, enabled: false }\n"
+    "  game:\n"
+    "    table: game\n"
+    "    invalidate:\n"
+    "      - cacheops:\n"
+    "          table: app{game}\n"
+    "          prefix: [\"\", \"{tenant}:\"]\n"
+    "          layout: classic\n"
+    "          also: [app_team]\n"
+    "relations:\n"
+    "  - game.team_id -> team.id\n";
+
+/* The catalog has more columns than the file names. */
+static void
+set_up_cacheops(void)
+{
+	struct pgripple_error err;
+
+	graph = build_graph(cacheops_yaml);
+	for (size_t i = 0; i < graph->n_tables; i++) {
+		struct pgripple_table *table = &graph->tables[i];
+
+		cr_assert(pgripple_table_adopts(table));
+		cr_assert_eq(
+		    pgripple_graph_adopt(graph, table, "id", true, &err), 0);
+		cr_assert_eq(
+		    pgripple_graph_adopt(graph, table, "x", false, &err), 0);
+	}
+	describe_graph(graph);
+	walk = pgripple_walk_new(graph, &no_limits);
+	cr_assert_not_null(walk);
+}
+
+TestSuite(plan_cacheops, .init = set_up_cacheops, .fini = tear_down);
+
+Test(plan_cacheops, tells_the_row_by_all_of_its_columns)
+{
+	change("{\"table\":\"app_team\",\"op\":\"update\","
+	       "\"old\":[{\"id\":7,\"own\":3,\"num\":1.5,\"x\":null}],"
+	       "\"new\":[{\"id\":7,\"own\":4,\"num\":1.5,\"x\":{}}]}");
+	expect_operations(
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#3 #7 0\n"
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#4 #7 ?\n");
+}
+
+Test(plan_cacheops, looks_dependent_rows_up_for_their_columns)
+{
+	const struct pgripple_lookup *lookup;
+	struct pgripple_error err;
+
+	change("{\"table\":\"game\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":1,\"tenant\":\"5\",\"team_id\":7,\"x\":2}]}");
+	cr_assert_eq(pgripple_walk_step(walk, &err), PGRIPPLE_WALK_LOOKUPS);
+	lookup = pgripple_walk_lookup(walk, 0);
+	cr_expect(pgripple_columns_has(
+	    &lookup->wanted, column_index(lookup->model->table, "x")));
+	cr_expect(pgripple_columns_has(
+	    &lookup->wanted, column_index(lookup->model->table, "own")));
+	cr_expect_not(pgripple_columns_has(
+	    &lookup->wanted, column_index(lookup->model->table, "num")));
+}
+
+Test(plan_cacheops, takes_every_prefix_and_other_tables_as_a_whole)
+{
+	change("{\"table\":\"game\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":1,\"tenant\":\"5\",\"team_id\":null,\"x\":2}]}");
+	expect_operations("cacheops conj:app{game}: app{game} row classic "
+			  "tenant,team_id,id!,x #5 0 #1 #2\n"
+			  "cacheops 5:conj:app{game}: app{game} row classic "
+			  "tenant,team_id,id!,x #5 0 #1 #2\n"
+			  "scan conj conj:app_team:*\n"
+			  "scan conj 5:conj:app_team:*\n");
+}
+
+Test(plan_cacheops, looks_for_every_dependency_of_the_whole_model)
+{
+	change("{\"table\":\"game\",\"op\":\"truncate\"}");
+	expect_operations("scan conj conj:app{game}:*\n"
+			  "scan conj *:conj:app{game}:*\n"
+			  "scan conj conj:app_team:*\n"
+			  "scan conj *:conj:app_team:*\n");
+}
+
+Test(plan_cacheops, forgets_columns_that_the_table_has_no_more)
+{
+	struct pgripple_table *table = &graph->tables[0];
+	struct pgripple_error err;
+
+	cr_assert_eq(
+	    pgripple_graph_describe(graph,
+		&table->columns[column_index(table, "x")], NULL, false, &err),
+	    0);
+	pgripple_graph_settle(graph);
+	change("{\"table\":\"app_team\",\"op\":\"delete\","
+	       "\"old\":[{\"id\":7,\"own\":3}]}");
+	expect_operations(
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id! "
+	    "#3 #7\n");
+}

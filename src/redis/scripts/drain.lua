@@ -2,6 +2,7 @@
 --
 --     KEYS[1]  the tag, or what was put aside of one
 --     ARGV[1]  how many members
+--     ARGV[2]  "any": what is no set is unlinked, too
 --     returns {keys unlinked, 2 if there are more members or else 0, and
 --              Redis's words if it refused a member}
 
@@ -12,7 +13,11 @@ end
 local members = redis.pcall('SPOP', KEYS[1], ARGV[1])
 
 if failed(members) then
-    return members
+    if ARGV[2] ~= 'any' then
+        return members
+    end
+    local gone = redis.pcall('UNLINK', KEYS[1])
+    return failed(gone) and gone or {gone, 0}
 end
 if #members == 0 then
     return {0, 0}
