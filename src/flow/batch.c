@@ -10,9 +10,11 @@
 
 #include <event2/event.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "flow/batch_private.h"
 #include "flow/report.h"
+#include "flow/targets.h"
 #include "observe/log.h"
 #include "postgres/session.h"
 
@@ -50,6 +52,7 @@ forget(struct batch *batch)
 	batch->n_kept = 0;
 	batch->has_failed = false;
 	batch->has_due_tasks = false;
+	batch->postponed_targets = 0;
 	batch->has_marks = false;
 	batch->plan = (struct pgripple_plan){0};
 }
@@ -65,16 +68,31 @@ batch_n_tasks(const struct batch *batch)
 
 /* Ending. */
 
+/* Those for which it left tasks; NULL if there is none. */
+static const char *
+postponed_names(const struct batch *batch, struct buf *buf)
+{
+	if (batch->postponed_targets == 0)
+		return NULL;
+	targets_print(batch->peers.targets, batch->postponed_targets, buf);
+	return buf_string(buf);
+}
+
 static void
 finish(struct batch *batch)
 {
 	bool has_tasks = batch->has_due_tasks || batch->n_drains > 0;
+	CLEANUP(buf_done) struct buf names = BUF_INIT;
+	const struct report_applied applied = {
+	    .wall_us = batch->applied_wall_us,
+	    .postponed = postponed_names(batch, &names),
+	};
 
 	backoff_succeed(&batch->backoff);
 	batch_tell_escalations(batch);
 	for (size_t i = 0; i < batch->n_changes; i++)
 		report_change(batch->peers.report, batch->walk, i,
-		    &batch->changes[i], batch->applied_wall_us);
+		    &batch->changes[i], &applied);
 	forget(batch);
 	if (has_tasks)
 		batch->listener.on_tasks(batch->listener.context);

@@ -58,7 +58,7 @@ on_acknowledged(void *context, enum session_outcome outcome,
 {
 	struct batch *batch = context;
 
-	if (outcome == SESSION_DONE && batch->n_postponed > 0)
+	if (outcome == SESSION_DONE && batch->postponed_targets != 0)
 		batch->n_waiting = acknowledged->n_waiting;
 
 	if (outcome == SESSION_DONE)
@@ -191,7 +191,7 @@ batch_acknowledge(struct batch *batch)
 	    .rejections = batch->rejections,
 	    .n_rejections = batch->n_rejections,
 	    .max_rejected = batch->settings->limits.rejected_rows,
-	    .count_tasks_to = batch->n_postponed > 0
+	    .count_tasks_to = batch->postponed_targets != 0
 				  ? batch->settings->limits.postponed_tasks
 				  : 0,
 	};

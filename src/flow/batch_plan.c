@@ -83,13 +83,17 @@ take_postponed(
 	    arena_array(batch->arena, plan->n_now, sizeof(*batch->postponed));
 	if (batch->postponed == NULL)
 		return pgripple_error_nomem(err);
-	for (size_t i = 0; i < plan->n_now; i++)
-		if (is_in(postponed, plan->operations[i].target))
+	for (size_t i = 0; i < plan->n_operations; i++) {
+		size_t target = plan->operations[i].target;
+
+		if (is_in(postponed, target))
+			batch->postponed_targets |= UINT32_C(1) << target;
+		else
+			batch->has_due_tasks |= i >= plan->n_now;
+		if (is_in(postponed, target) && i < plan->n_now)
 			batch->postponed[batch->n_postponed++] =
 			    &plan->operations[i];
-	for (size_t i = plan->n_now; i < plan->n_operations; i++)
-		batch->has_due_tasks |=
-		    !is_in(postponed, plan->operations[i].target);
+	}
 	return 0;
 }
 

@@ -67,6 +67,7 @@ struct batch {
 	/* For targets that are postponed: they become tasks. */
 	const struct pgripple_operation **postponed;
 	size_t n_postponed;
+	uint32_t postponed_targets; /* those that tasks are left for */
 	size_t n_waiting; /* tasks, when last told */
 	bool has_due_tasks; /* of targets that are not postponed */
 	struct pgripple_operation *drains; /* tasks beside the plan's */

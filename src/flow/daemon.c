@@ -42,9 +42,11 @@ can_apply(const struct daemon *daemon)
 static const char *
 postponed(const struct daemon *daemon, struct buf *buf)
 {
-	if (targets_postponed(daemon->targets) == 0)
+	uint32_t set = targets_postponed(daemon->targets);
+
+	if (set == 0)
 		return NULL;
-	targets_print_postponed(daemon->targets, buf);
+	targets_print(daemon->targets, set, buf);
 	return buf_string(buf);
 }
 

@@ -208,7 +208,8 @@ add_paths(struct line *line, const struct pgripple_path *path)
 }
 
 static void
-write_line(const struct line *line, const char *event, int64_t applied_wall_us)
+write_line(const struct line *line, const char *event,
+    const struct report_applied *applied)
 {
 	const struct pgripple_change *change = line->change;
 	const struct log_field fields[] = {
@@ -224,7 +225,8 @@ write_line(const struct line *line, const char *event, int64_t applied_wall_us)
 	    log_json("first_keys", log_shows_values() && !line->keys.failed
 				       ? buf_string(&line->keys)
 				       : NULL),
-	    log_int("us", applied_wall_us - change->wall_us),
+	    log_json("postponed", applied->postponed),
+	    log_int("us", applied->wall_us - change->wall_us),
 	    log_int("xid", (int64_t)change->xid),
 	    log_int("id", change->id),
 	    {.kind = LOG_FIELD_END},
@@ -235,7 +237,7 @@ write_line(const struct line *line, const char *event, int64_t applied_wall_us)
 
 static void
 report_line(struct report *report, struct pgripple_walk *walk, size_t number,
-    const struct pgripple_change *change, int64_t applied_wall_us)
+    const struct pgripple_change *change, const struct report_applied *applied)
 {
 	struct line line = {
 	    .change = change,
@@ -253,7 +255,7 @@ report_line(struct report *report, struct pgripple_walk *walk, size_t number,
 		add_paths(&line, first);
 		write_line(&line,
 		    report->observes ? "change.observed" : "change.applied",
-		    applied_wall_us);
+		    applied);
 	}
 	report->n_keys += line.n_keys + line.n_patterns;
 	buf_done(&line.paths);
@@ -264,7 +266,7 @@ report_line(struct report *report, struct pgripple_walk *walk, size_t number,
 
 void
 report_change(struct report *report, struct pgripple_walk *walk, size_t number,
-    const struct pgripple_change *change, int64_t applied_wall_us)
+    const struct pgripple_change *change, const struct report_applied *applied)
 {
 	if (!evtimer_pending(report->second, NULL))
 		(void)event_add(report->second, &one_second);
@@ -272,8 +274,7 @@ report_change(struct report *report, struct pgripple_walk *walk, size_t number,
 	    report->n_keys < MAX_KEYS_A_SECOND) {
 		report->n_lines++;
 		if (log_is_on(LOG_LEVEL_INFO))
-			report_line(
-			    report, walk, number, change, applied_wall_us);
+			report_line(report, walk, number, change, applied);
 		return;
 	}
 	report->n_summed++;

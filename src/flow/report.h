@@ -26,10 +26,16 @@ void report_free(struct report *report);
 void report_configure(
     struct report *report, int64_t changes_per_second, bool observes);
 
+/* How changes were applied. */
+struct report_applied {
+	int64_t wall_us; /* when Redis had answered */
+	const char *postponed; /* JSON: targets for which tasks were left */
+};
+
 /* Tells of an applied change, the one of that number in the walk, which is
- * done; applied_wall_us is when Redis had answered. */
+ * done. */
 void report_change(struct report *report, struct pgripple_walk *walk,
     size_t number, const struct pgripple_change *change,
-    int64_t applied_wall_us);
+    const struct report_applied *applied);
 
 #endif

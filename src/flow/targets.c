@@ -1,5 +1,6 @@
 /*
- * The targets.  Only enter() writes a state.
+ * The targets.  Only enter() writes a state, and step() alone decides what an
+ * event means (target_states.c).
  *
  * A target fails from the moment when it was lost, or first refused what it was
  * told, until an operation was applied again: a connection that comes and goes
@@ -39,20 +40,6 @@ struct targets {
 	struct target *items;
 	size_t n;
 };
-
-const char *
-target_state_name(enum target_state state)
-{
-	switch (state) {
-	case TARGET_UP:
-		return "up";
-	case TARGET_AWAITED:
-		return "awaited";
-	case TARGET_POSTPONED:
-		return "postponed";
-	}
-	return "unknown";
-}
 
 static void
 arm_us(struct target *target, int64_t delay_us)
@@ -106,21 +93,6 @@ tell_resumed(struct target *target)
 	    log_int("ms", failing_us(target) / 1000));
 }
 
-static void
-enter(struct target *target, enum target_state state)
-{
-	(void)event_del(target->timer);
-	if (state == target->state)
-		return;
-	log_event(LOG_LEVEL_DEBUG, "target.state",
-	    log_string("target", target->name),
-	    log_string("from", target_state_name(target->state)),
-	    log_string("to", target_state_name(state)));
-	target->state = state;
-	if (state == TARGET_POSTPONED)
-		tell_postponed(target);
-}
-
 /* It failed before the present connection, which has lasted. */
 static bool
 is_long_ago(const struct target *target)
@@ -130,17 +102,60 @@ is_long_ago(const struct target *target)
 }
 
 static void
-tell_change(const struct target *target)
+enter(struct target *target, enum target_state next, enum target_event reason)
 {
-	target->all->listener.on_change(target->all->listener.context);
+	(void)event_del(target->timer); /* fails only if not added */
+	if (next != target->state)
+		log_event(LOG_LEVEL_DEBUG, "target.state",
+		    log_string("target", target->name),
+		    log_string("from", target_state_name(target->state)),
+		    log_string("to", target_state_name(next)),
+		    log_string("reason", target_event_name(reason)));
+	target->state = next;
+}
+
+/* Nobody is the better for it if the only one is postponed. */
+static void
+have_patience(struct target *target)
+{
+	if (target->all->n > 1)
+		arm_us(target, patience_us(target) - failing_us(target));
 }
 
 static void
-await(struct target *target)
+step(struct target *target, enum target_event event)
 {
-	enter(target, TARGET_AWAITED);
-	if (target->all->n > 1)
-		arm_us(target, patience_us(target) - failing_us(target));
+	struct target_transition transition =
+	    target_transition(target->state, event);
+	enum target_state before = target->state;
+
+	enter(target, transition.next, event);
+	switch (transition.action) {
+	case TARGET_NOTHING:
+	case TARGET_TRY:
+		break;
+	case TARGET_RESUME:
+		tell_resumed(target);
+		break;
+	case TARGET_HAVE_PATIENCE:
+		have_patience(target);
+		break;
+	case TARGET_POSTPONE:
+		tell_postponed(target);
+		break;
+	case TARGET_POSTPONE_AND_RETRY:
+		tell_postponed(target);
+		arm_us(target, target->all->settings->retry_max_ms * 1000);
+		break;
+	case TARGET_BUG:
+		log_event(LOG_LEVEL_ERROR, "target.bug",
+		    log_string("state", target_state_name(target->state)),
+		    log_string("reason", target_event_name(event)));
+		abort();
+	}
+	/* The last thing done: others go on at once. */
+	if (target->state != before)
+		target->all->listener.on_change(target->all->listener.context);
 }
 
 static void
@@ -149,35 +164,24 @@ on_up(void *context)
 	struct target *target = context;
 
 	target->up_us = clock_monotonic_us();
-	enter(target, TARGET_UP);
-	tell_resumed(target);
-	tell_change(target);
+	step(target, TARGET_ON_UP);
 }
 
+/* The connection's own folder has logged it. */
 static void
 on_down(void *context, const struct pgripple_error *err UNUSED)
 {
 	struct target *target = context;
 
-	/* The connection's own folder has logged it. */
 	if (target->failed_us == 0 || is_long_ago(target))
 		target->failed_us = clock_monotonic_us();
-	if (target->state != TARGET_POSTPONED)
-		await(target);
-	tell_change(target);
+	step(target, TARGET_ON_DOWN);
 }
 
-/* Patience is over; or it refused, and is tried again. */
 static void
 on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 {
-	struct target *target = context;
-
-	if (target->state == TARGET_AWAITED)
-		enter(target, TARGET_POSTPONED);
-	else if (redis_connection_is_up(target->redis))
-		enter(target, TARGET_UP);
-	tell_change(target);
+	step(context, TARGET_ON_TIMER);
 }
 
 void
@@ -196,14 +200,12 @@ targets_note(
 	case REDIS_APPLY_REFUSED:
 		break;
 	}
-	if (target->state != TARGET_UP || targets->n == 1)
+	if (targets->n == 1 || !redis_connection_is_up(target->redis))
 		return;
 	if (target->failed_us == 0 || is_long_ago(target))
 		target->failed_us = clock_monotonic_us();
-	if (failing_us(target) < patience_us(target))
-		return;
-	enter(target, TARGET_POSTPONED);
-	arm_us(target, targets->settings->retry_max_ms * 1000);
+	if (failing_us(target) >= patience_us(target))
+		step(target, TARGET_ON_REFUSED);
 }
 
 /* What others ask. */
@@ -284,11 +286,11 @@ targets_print_servers(const struct targets *targets, struct buf *buf)
 }
 
 void
-targets_print_postponed(const struct targets *targets, struct buf *buf)
+targets_print(const struct targets *targets, uint32_t set, struct buf *buf)
 {
 	json_write_open(buf, '[');
 	for (size_t i = 0; i < targets->n; i++)
-		if (targets->items[i].state == TARGET_POSTPONED)
+		if ((set >> i & 1) != 0)
 			json_write_string(buf, targets->items[i].name,
 			    strlen(targets->items[i].name));
 	json_write_close(buf, ']');
@@ -384,7 +386,7 @@ targets_start(struct targets *targets)
 		struct target *target = &targets->items[i];
 
 		target->failed_us = clock_monotonic_us();
-		await(target);
+		have_patience(target);
 		redis_connection_start(target->redis);
 	}
 }

@@ -16,20 +16,13 @@
 
 #include "base/util.h"
 #include "config/settings.h"
+#include "flow/target_states.h"
 #include "redis/apply.h"
 
 struct buf;
 struct event_base;
 struct redis_connection;
 struct targets;
-
-enum target_state {
-	TARGET_UP,
-	TARGET_AWAITED, /* down: whoever needs it waits */
-	TARGET_POSTPONED,
-};
-
-const char *target_state_name(enum target_state state);
 
 struct targets_listener {
 	void *context;
@@ -66,8 +59,9 @@ bool targets_may_go_on(const struct targets *targets, size_t *ret_missing);
 void targets_note(
     struct targets *targets, size_t target, enum redis_apply_outcome outcome);
 
-/* Appends JSON: names and servers of all; names of those postponed. */
+/* Appends JSON: names and servers of all; names of a set. */
 void targets_print_servers(const struct targets *targets, struct buf *buf);
-void targets_print_postponed(const struct targets *targets, struct buf *buf);
+void targets_print(
+    const struct targets *targets, uint32_t set, struct buf *buf);
 
 #endif

@@ -188,6 +188,7 @@ def test_past_its_patience_the_others_go_on(start):
         "SELECT count(*) FROM pgripple.task"
         " WHERE operation ->> 'target' = 'far'") == 100
     assert world.database.value("SELECT count(*) FROM pgripple.task") == 100
+    assert world.daemon.wait_for_event("change.applied")["postponed"] == ["far"]
     assert not world.database.value(
         "SELECT pgripple.applied(xmin::text::xid8) FROM item WHERE id = 1")
     world.far_server.start()
