@@ -1,8 +1,8 @@
 #!/bin/bash
 # Every test of the project, on a fresh Debian 12 too: installs what is missing,
 # builds with gcc (warnings are errors) and with clang's sanitizers, and runs
-# unit and system tests with both (those of SQL alone once); then a little fuzzing. The last line says
-# "N passed, N failed".
+# unit and system tests with both (those of SQL alone once); then a little
+# fuzzing. The last line says "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
