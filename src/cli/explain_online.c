@@ -68,7 +68,8 @@ look_up(void *context, const struct pgripple_lookup *lookup,
 {
 	const struct explain_online *online = context;
 	const struct configuration *configuration = online->configuration;
-	size_t max_rows = (size_t)configuration->settings->limits.lookup_rows;
+	size_t max_rows =
+	    (size_t)settings_max_lookup_rows(configuration->settings);
 	CLEANUP(buf_done) struct buf sql = BUF_INIT;
 	struct explain_answer answer = {0};
 	struct rows rows;
@@ -197,7 +198,7 @@ explain_limits(const struct settings *settings)
 {
 	return (struct pgripple_limits){
 	    .touched_rows = (size_t)settings->limits.touched_rows,
-	    .lookup_rows = (size_t)settings->limits.lookup_rows,
-	    .lookup_keys = (size_t)settings->limits.lookup_rows,
+	    .lookup_rows = (size_t)settings_max_lookup_rows(settings),
+	    .lookup_keys = (size_t)settings_max_lookup_rows(settings),
 	};
 }

@@ -309,6 +309,14 @@ settings_free(struct settings *settings)
 		arena_free(settings->arena);
 }
 
+int64_t
+settings_max_lookup_rows(const struct settings *settings)
+{
+	return settings->limits.lookup_rows < settings->limits.touched_rows
+		   ? settings->limits.lookup_rows
+		   : settings->limits.touched_rows;
+}
+
 bool
 settings_observes(const struct settings *settings)
 {

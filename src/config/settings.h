@@ -100,6 +100,9 @@ void settings_free(struct settings *settings);
 /* Nothing may be sent to Redis. */
 bool settings_observes(const struct settings *settings);
 
+/* Of one lookup: none needs more rows than a batch may touch. */
+int64_t settings_max_lookup_rows(const struct settings *settings);
+
 /* The longest of any target. */
 int64_t settings_max_command_timeout_ms(const struct settings *settings);
 

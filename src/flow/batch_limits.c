@@ -13,15 +13,6 @@ struct batch_escalation {
 	struct batch_escalation *next;
 };
 
-/* No lookup needs more rows than a batch may touch. */
-static int64_t
-max_lookup_rows(const struct settings *settings)
-{
-	return settings->limits.lookup_rows < settings->limits.touched_rows
-		   ? settings->limits.lookup_rows
-		   : settings->limits.touched_rows;
-}
-
 /* The setting behind a cause and its value; NULL if it is no limit. */
 static const char *
 setting_of(const struct settings *settings, enum pgripple_cause cause,
@@ -39,7 +30,7 @@ setting_of(const struct settings *settings, enum pgripple_cause cause,
 		break;
 	}
 	*ret_limit = is_of_batch ? settings->limits.touched_rows
-				 : max_lookup_rows(settings);
+				 : settings_max_lookup_rows(settings);
 	return *ret_limit == settings->limits.lookup_rows && !is_of_batch
 		   ? "limits.lookup_rows"
 		   : "limits.touched_rows";
@@ -73,8 +64,8 @@ batch_limited_walk(struct batch *batch)
 	const struct settings *settings = batch->settings;
 	struct pgripple_limits limits = {
 	    .touched_rows = (size_t)settings->limits.touched_rows,
-	    .lookup_rows = (size_t)max_lookup_rows(settings),
-	    .lookup_keys = (size_t)max_lookup_rows(settings),
+	    .lookup_rows = (size_t)settings_max_lookup_rows(settings),
+	    .lookup_keys = (size_t)settings_max_lookup_rows(settings),
 	};
 	struct pgripple_walk *walk = pgripple_walk_new(batch->graph, &limits);
 
@@ -86,7 +77,7 @@ batch_limited_walk(struct batch *batch)
 size_t
 batch_max_lookup_rows(const struct batch *batch)
 {
-	return (size_t)max_lookup_rows(batch->settings);
+	return (size_t)settings_max_lookup_rows(batch->settings);
 }
 
 static void
