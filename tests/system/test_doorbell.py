@@ -147,6 +147,36 @@ def test_an_open_writer_costs_an_idle_daemon_little(tournament, config,
     assert share < 0.05
 
 
+def test_waiting_for_company_gets_on_with_tasks(tournament, config, cache,
+                                                make_daemon):
+    """Tasks take turns on the same session, also while the daemon waits for
+    company: no fetch may begin then, though it has just rung."""
+    config.write_settings({"postgres": {"notify": "always"}})
+    install(config)
+    daemon = make_daemon(config)
+    stop_s = time.monotonic() + 4
+
+    def write(number):
+        connection = tournament.connect()
+        while time.monotonic() < stop_s and daemon.is_running():
+            run(connection, "UPDATE app_team SET current_points ="
+                f" current_points + 1 WHERE id = {number}")
+            time.sleep(0.001 * number)
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in (1, 2)]
+    for writer in writers:
+        writer.start()
+    while time.monotonic() < stop_s and daemon.is_running():
+        tournament.execute(
+            "SELECT pgripple.write_mark('public.app_team', 'test')")
+    for writer in writers:
+        writer.join()
+    assert daemon.is_running()
+    wait_quiet(tournament)
+    assert daemon.events("doorbell.state", to="gathering") != []
+    assert daemon.events("task.done") != []
+
+
 def test_no_row_waits_for_the_sweep(tournament, config, redis_server,
                                     make_postgres, make_daemon, make_config):
     """Random delays between all steps of both sides; the sweep is off. A row
