@@ -42,6 +42,7 @@
 #define UNLOCK 9	/* about to give K back */
 #define DEAFEN 10	/* planted: discards once more, before it sleeps */
 #define WOKEN 11	/* it rang: fetch, K still held */
+#define GATHER 12	/* awake: waits for company, and does not listen */
 
 /* The server: a bit of rows is the committed work of one transaction. */
 byte rows;
@@ -212,6 +213,13 @@ proctype daemon(byte d)
 	:: atomic { at[d] == APPLY ->
 		rows = rows & ~batch[d];
 		batch[d] = 0;
+		if
+		:: at[d] = FETCH
+		:: at[d] = GATHER
+		fi
+	   }
+	:: atomic { at[d] == GATHER ->
+		heard[d] = false;
 		at[d] = FETCH
 	   }
 	:: atomic { at[d] == QUIET ->

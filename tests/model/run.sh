@@ -11,7 +11,7 @@ if [ "${1:-}" = --long ]; then
     long=true
     shift
 fi
-only=" ${*:-doorbell low_water batch} "
+only=" ${*:-doorbell low_water batch mark} "
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -91,11 +91,16 @@ if $long; then
     right low_water IDS=6
     right batch FAULTS=3 CHANGES=1
     right batch FAULTS=3 CHANGES=1 CONDITIONAL
+    right mark FAULTS=1 SAVEPOINTS
+    right mark DAEMONS=2 STATEMENTS=1
+    right mark WRITERS=3 STATEMENTS=1
 else
     right doorbell FAULTS=1
     right low_water IDS=5
     right batch FAULTS=2
     right batch FAULTS=2 CONDITIONAL
+    right mark SAVEPOINTS
+    right mark DAEMONS=2 WRITERS=1 WAITING=2 SAVEPOINTS
 fi
 
 for bug in NO_SECOND_FETCH DISCARD_AFTER_FETCH ONE_STATEMENT \
@@ -112,6 +117,11 @@ for bug in REPLY_IGNORED NO_REPLAY BLIND_ACK COMPARED_ACK REUSED_NAME \
 done
 planted batch SWALLOWED_TASK CONDITIONAL
 planted batch ACCEPT_FIRST FAULTS=3 CONDITIONAL
+for bug in NO_LOCK LOOK_BEFORE_LOCK LOCKS_BEFORE_CLAIM CLAIM_LAST NO_CLAIM \
+    KEPT_ACKNOWLEDGED UNLOCK_BEFORE_VISIBLE; do
+    planted mark $bug
+done
+planted mark SHARED_CLAIM DAEMONS=2 WRITERS=1 STATEMENTS=1 WAITING=2
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
