@@ -1,0 +1,220 @@
+"""The rule "cacheops": which columns are captured, and what goes from Redis,
+with cacheops itself as the reader and by keys as it writes them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.daemon import run_cli
+from harness.flow import install, wait_quiet
+
+SCHEMA = """
+    CREATE TYPE mood AS ENUM ('glad', 'sad');
+    CREATE TABLE app_tournament (id integer PRIMARY KEY, name varchar(20));
+    CREATE TABLE app_team (id integer PRIMARY KEY, name varchar(20) NOT NULL,
+        tournament_id integer REFERENCES app_tournament, own integer,
+        mood mood, notes text, extra jsonb);
+    INSERT INTO app_tournament VALUES (1, 'one'), (2, 'two');
+    INSERT INTO app_team VALUES (1, 'red', 1, 7, 'glad', 'n', '{}'),
+        (2, 'blue', 2, 7, 'sad', 'n', '{}'), (3, 'none', NULL, 8, NULL, 'n', '{}');
+    """
+
+GRAPH = """\
+    models:
+      tournament:
+        table: app_tournament
+        invalidate: [cacheops: {}]
+      team:
+        table: app_team
+        invalidate:
+          - cacheops: { columns: { own: owner_id } }
+    relations:
+      - team.tournament_id -> tournament.id
+    """
+
+# A reader in a process of its own, as Django's settings are a process's.
+READER = """
+import os, sys, django
+from django.conf import settings
+from django.db import connection, models
+name, host, port, redis_url = sys.argv[1:]
+settings.configure(
+    INSTALLED_APPS=["cacheops"], USE_TZ=True, CACHEOPS_REDIS=redis_url,
+    CACHEOPS={"cacheops.*": {"ops": "all", "timeout": 600}},
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    DATABASES={"default": {"ENGINE": "django.db.backends.postgresql",
+        "NAME": name, "HOST": host, "PORT": port, "USER": "postgres"}})
+django.setup()
+
+class Tournament(models.Model):
+    name = models.CharField(max_length=20, null=True)
+    class Meta: app_label, db_table = "cacheops", "app_tournament"
+
+class Team(models.Model):
+    name = models.CharField(max_length=20)
+    owner = models.IntegerField(db_column="own", null=True)
+    tournament = models.ForeignKey(Tournament, models.CASCADE, null=True)
+    class Meta: app_label, db_table = "cacheops", "app_team"
+
+QUERIES = {
+    "of_one": lambda: Team.objects.filter(tournament=1),
+    "of_two": lambda: Team.objects.filter(tournament=2),
+    "of_none": lambda: Team.objects.filter(tournament=None),
+    "named": lambda: Team.objects.filter(name="red"),
+    "owned": lambda: Team.objects.filter(owner=7),
+    "tournament_1": lambda: Tournament.objects.filter(pk=1),
+    "tournament_2": lambda: Tournament.objects.filter(pk=2),
+    "empty": lambda: Tournament.objects.filter(team__isnull=True),
+}
+print("ready", flush=True)
+for line in sys.stdin:
+    queries, asked = 0, line.strip()
+    def count(execute, sql, params, many, context):
+        global queries
+        queries += 1
+        return execute(sql, params, many, context)
+    with connection.execute_wrapper(count):
+        names = sorted(str(row.name) for row in QUERIES[asked]())
+    print(queries, *names, flush=True)
+"""
+
+
+class Reader:
+    """Asks a query of cacheops; says whether it came from the cache."""
+
+    def __init__(self, database, redis_url):
+        host, port = (database.connect().get_dsn_parameters()[key]
+                      for key in ("host", "port"))
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", READER, database.name, host,
+             port, redis_url],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONHASHSEED": "1"})
+        assert self.process.stdout.readline() == "ready\n"
+
+    def ask(self, query):
+        self.process.stdin.write(query + "\n")
+        self.process.stdin.flush()
+        n_queries, *names = self.process.stdout.readline().split()
+        return names, n_queries == "0"
+
+    def names(self, query):
+        return self.ask(query)[0]
+
+    def warm(self):
+        for query in ("of_one", "of_two", "of_none", "named", "owned",
+                      "tournament_1", "tournament_2", "empty"):
+            self.ask(query)
+            assert self.ask(query)[1], query
+
+    def cached(self):
+        """Which are still in the cache, and fills it again."""
+        return {query for query in (
+            "of_one", "of_two", "of_none", "named", "owned", "tournament_1",
+            "tournament_2", "empty") if self.ask(query)[1]}
+
+    def stop(self):
+        self.process.stdin.close()
+        assert self.process.wait(20) == 0
+
+
+@pytest.fixture
+def at_work(database, redis_server, cache, make_config, make_daemon):
+    """The daemon and a reader whose caches are warm."""
+    database.execute(SCHEMA)
+    config = make_config(database.conninfo(), redis_server.url, GRAPH)
+    install(config)
+    daemon = make_daemon(config)
+    reader = Reader(database, redis_server.url)
+    reader.warm()
+    yield database, reader, config, daemon
+    reader.stop()
+
+
+def test_raw_sql_leaves_nothing_stale_and_the_rest_cached(at_work):
+    database, reader, _, daemon = at_work
+    daemon.pause()
+    database.execute("UPDATE app_team SET name = 'green' WHERE id = 1")
+    assert reader.names("of_one") == ["red"]            # so the test can fail
+    daemon.resume()
+    wait_quiet(database)
+    assert reader.names("of_one") == ["green"]
+    assert reader.cached() == {"of_one", "of_two", "of_none", "tournament_2"}
+    assert reader.names("owned") == ["blue", "green"]
+    assert reader.names("named") == []
+
+
+def test_a_row_that_moves_leaves_both_places(at_work):
+    database, reader, _, _ = at_work
+    database.execute("UPDATE app_team SET tournament_id = 2 WHERE id = 1")
+    wait_quiet(database)
+    assert reader.names("of_one") == []
+    assert reader.names("of_two") == ["blue", "red"]
+    assert reader.names("empty") == ["one"]
+    database.execute("UPDATE app_team SET tournament_id = NULL WHERE id = 2")
+    wait_quiet(database)
+    assert reader.names("of_none") == ["blue", "none"]
+    assert reader.names("of_two") == ["red"]
+
+
+def test_truncate_is_invalidate_model_of_that_table(at_work):
+    database, reader, _, _ = at_work
+    database.execute("BEGIN; TRUNCATE app_team; COMMIT")
+    wait_quiet(database)
+    assert reader.names("of_one") == reader.names("owned") == []
+    assert reader.names("empty") == ["one", "two"]
+
+
+def test_what_was_rolled_back_removes_nothing(at_work):
+    database, reader, _, _ = at_work
+    database.execute(
+        "BEGIN; UPDATE app_team SET name = 'green' WHERE id = 1; ROLLBACK;"
+        "UPDATE app_team SET name = 'cyan' WHERE id = 2")
+    wait_quiet(database)
+    assert {"of_one", "named", "tournament_1"} <= reader.cached()
+    assert reader.names("of_two") == ["cyan"]
+
+
+def captured(database):
+    return database.value(
+        "SELECT columns FROM pgripple.watched()"
+        " WHERE table_name = 'public.app_team'")
+
+
+def test_captured_are_the_columns_that_cacheops_can_name(at_work):
+    database, reader, config, daemon = at_work
+    assert captured(database) == [
+        "own", "tournament_id", "id", "name", "mood"]
+    # One that a migration adds is any value, until the next install.
+    database.execute("ALTER TABLE app_team ADD COLUMN level integer DEFAULT 1")
+    done = run_cli("check", "-c", config.path)
+    assert "app_team: columns changed since install" in done.stdout
+    install(config)
+    done = run_cli("check", "-c", config.path)
+    assert done.status == 0, done.stdout
+    assert "level" in captured(database)
+    # Nor is one that it drops a fault of the graph.
+    database.execute("ALTER TABLE app_team DROP COLUMN mood")
+    install(config)
+    database.execute("UPDATE app_team SET name = 'green' WHERE id = 1")
+    wait_quiet(database)
+    assert reader.names("of_one") == ["green"]
+    assert daemon.is_running()
+
+
+def test_a_field_whose_value_is_not_known_is_any(at_work, cache):
+    database, reader, _, _ = at_work
+    cache.sadd("schemes:app_team", "name,notes", "extra")
+    cache.sadd("conj:app_team:name=red&notes=n", "q:notes")
+    cache.sadd("conj:app_team:name=red&notes=m", "q:other_notes")
+    cache.sadd("conj:app_team:name=blue&notes=n", "q:blue")
+    cache.set("conj:app_team:extra=x", "stamp")
+    cache.mset({"q:notes": 1, "q:other_notes": 1, "q:blue": 1})
+    database.execute("UPDATE app_team SET notes = 'm' WHERE id = 1")
+    wait_quiet(database)
+    assert cache.mget("q:notes", "q:other_notes", "q:blue") == [
+        None, None, "1"]
+    assert not cache.exists("conj:app_team:extra=x")
+    assert reader.names("of_one") == ["red"]
