@@ -152,11 +152,22 @@ COMMENT ON COLUMN pgripple.task.from_xid IS
 COMMENT ON COLUMN pgripple.task.to_xid IS
     'the last transaction that it may come from; NULL: any';
 
+-- What a repeat waits for that waits for the read replicas, until it is due.
+ALTER TABLE pgripple.task
+    ADD COLUMN IF NOT EXISTS lsn pg_lsn,
+    ADD COLUMN IF NOT EXISTS replicas integer[];
+COMMENT ON COLUMN pgripple.task.lsn IS
+    'done before it is due if all read replicas have replayed so much';
+COMMENT ON COLUMN pgripple.task.replicas IS
+    'the senders of those that were connected: all must still be';
+
 -- A waiting task stands for every later one that says the same. One that has
 -- started does not: it may be past the place where the new one has work.
 CREATE UNIQUE INDEX IF NOT EXISTS task_waiting
     ON pgripple.task (md5(operation::text)) WHERE started IS NULL;
 CREATE INDEX IF NOT EXISTS task_due ON pgripple.task (due);
+CREATE INDEX IF NOT EXISTS task_lsn ON pgripple.task (lsn)
+    WHERE lsn IS NOT NULL;
 
 -- What watch() was last told about each table.
 CREATE TABLE IF NOT EXISTS pgripple.watch_list (
@@ -213,7 +224,7 @@ COMMENT ON FUNCTION pgripple.version() IS
 
 -- The daemon refuses to work with a schema it does not know.
 CREATE OR REPLACE FUNCTION pgripple.schema_version() RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$SELECT 3$$;
+LANGUAGE sql IMMUTABLE AS $$SELECT 4$$;
 COMMENT ON FUNCTION pgripple.schema_version() IS
     'grows when tables or the form of a change become different';
 

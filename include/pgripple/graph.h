@@ -108,6 +108,9 @@ struct pgripple_target {
 	size_t index; /* in graph->targets */
 };
 
+/* A repeat that waits for the read replicas. */
+#define PGRIPPLE_REPEAT_REPLICAS INT64_C(-1)
+
 struct pgripple_rule {
 	enum pgripple_rule_kind kind;
 	const struct pgripple_target *target; /* never NULL */
@@ -120,6 +123,8 @@ struct pgripple_rule {
 	size_t n_parts;
 	int64_t number; /* FENCE: hold in ms.  STREAM: maxlen, 0 for none */
 	struct cacheops *cacheops; /* CACHEOPS; see core/cacheops.h */
+	/* Once more after so many ms; 0: not; PGRIPPLE_REPEAT_REPLICAS. */
+	int64_t repeat_ms;
 	struct pgripple_condition condition;
 	bool own_change_only;
 	bool enabled;
@@ -180,6 +185,7 @@ struct pgripple_graph {
 	struct pgripple_table **tables_by_name; /* sorted, to be searched */
 	struct pgripple_target *targets; /* at least one */
 	size_t n_targets;
+	bool waits_for_replicas; /* some rule does, to repeat */
 	struct arena *arena; /* owns all of the above */
 };
 

@@ -58,18 +58,33 @@ struct pgripple_operation {
 	int64_t number;
 };
 
+/* An operation that is to be done once more. */
+struct pgripple_repeat {
+	const struct pgripple_operation *operation; /* of the plan */
+	int64_t after_ms; /* or PGRIPPLE_REPEAT_REPLICAS */
+};
+
 struct pgripple_plan {
 	/* First those to be done now, then tasks; of either by their targets,
 	 * of each target by their kinds. */
 	struct pgripple_operation *operations;
 	size_t n_operations;
 	size_t n_now;
+	struct pgripple_repeat *repeats; /* by time, then as operations are */
+	size_t n_repeats;
 };
 
 /* Plans all that the walk touched; ends when the walk ends.  On targets of that
  * set (bit 1 << index) rows stand for their whole models, so that what is
  * planned has a bound: the rules.  -1: NOMEM. */
 int pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
+    struct pgripple_plan *ret_plan, struct pgripple_error *err)
+    PGRIPPLE_MUST_CHECK;
+
+/* The repeats alone, with whole models in the place of all rows: a few coarse
+ * ones for any number of fine ones.  The operations are those of the repeats.
+ * -1: NOMEM. */
+int pgripple_plan_coarse_repeats(struct pgripple_walk *walk,
     struct pgripple_plan *ret_plan, struct pgripple_error *err)
     PGRIPPLE_MUST_CHECK;
 

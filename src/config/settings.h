@@ -45,6 +45,7 @@ struct settings {
 		int64_t statement_timeout_ms;
 		int64_t heartbeat_ms;
 		int64_t coverage_interval_ms;
+		int64_t replica_timeout_ms; /* that a repeat waits */
 	} postgres;
 
 	struct {
@@ -76,6 +77,7 @@ struct settings {
 		int64_t scan_count; /* keys looked at in one step */
 		int64_t scan_pause_ms; /* between two steps */
 		int64_t spread_ms; /* the least that a scan takes */
+		int64_t max_rows; /* that may wait to be repeated */
 	} tasks;
 
 	struct {

@@ -49,6 +49,9 @@ const struct setting settings_table[] = {
     {"postgres.coverage_interval", SETTING_DURATION,
 	AT(postgres.coverage_interval_ms), "30s", 100, HOUR, NULL, false,
 	"How often the triggers of all watched tables are looked at."},
+    {"postgres.replica_timeout", SETTING_DURATION,
+	AT(postgres.replica_timeout_ms), "10s", 100, HOUR, NULL, true,
+	"How long `repeat_after: replicas` waits for them."},
     {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
 	NULL, false,
 	"`redis://[user[:password]@]host[:port][/db]` or "
@@ -101,6 +104,10 @@ const struct setting settings_table[] = {
 	NULL, true,
 	"The least that a scan of the keyspace takes, so that the values of a "
 	"whole model are not missing all at once."},
+    {"tasks.max_rows", SETTING_COUNT, AT(tasks.max_rows), "10000", 1, MILLION,
+	NULL, true,
+	"Tasks that may wait, of up to 1,000 operations each; past it whole "
+	"models are repeated instead of single operations."},
     {"log.level", SETTING_CHOICE, AT(log.level), "info", 0, 0,
 	"error, warning, info, debug", true, "The least that is logged."},
     {"log.format", SETTING_CHOICE, AT(log.format), "auto", 0, 0,

@@ -418,6 +418,21 @@ emit_whole_model(struct emitter *emitter, const struct pgripple_touch *touch)
 	return 0;
 }
 
+/* What stands for a rule is repeated as the rule would be. */
+static int
+emit_replacement(struct emitter *emitter, const struct pgripple_rule *rule)
+{
+	if (!emitter->repeats || rule->repeat_ms == 0 ||
+	    !is_overridden(emitter))
+		return 0;
+	if (rule->kind != PGRIPPLE_RULE_KEY &&
+	    rule->kind != PGRIPPLE_RULE_HASH &&
+	    rule->kind != PGRIPPLE_RULE_PATTERN &&
+	    rule->kind != PGRIPPLE_RULE_FENCE)
+		return 0;
+	return emit_whole_patterns(emitter, emitter->touch->model);
+}
+
 static bool
 applies(const struct pgripple_rule *rule, const struct pgripple_touch *touch)
 {
@@ -444,7 +459,9 @@ emit_touch(struct emitter *emitter, const struct pgripple_touch *touch)
 
 		emitter->touch =
 		    is_coarse(emitter, rule->target) ? &whole : touch;
-		if (applies(rule, touch) && emit_rule(emitter, rule) < 0)
+		if (applies(rule, touch) &&
+		    (emit_rule(emitter, rule) < 0 ||
+			emit_replacement(emitter, rule) < 0))
 			return -1;
 	}
 	return 0;

@@ -21,6 +21,7 @@ struct emitter {
 	emit_cb emit;
 	void *context;
 	uint32_t whole_targets; /* see pgripple_plan_make() */
+	bool repeats; /* tell them of "whole_model", too */
 	const struct pgripple_rule *rule;
 	const struct pgripple_target *target; /* the rule's, mostly */
 	const struct pgripple_touch *touch;

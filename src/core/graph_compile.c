@@ -249,6 +249,7 @@ compile_rule(struct compiler *c, struct pgripple_table *table,
 	rule->kind = spec->kind;
 	rule->template = spec->key.template;
 	rule->number = spec->number;
+	rule->repeat_ms = spec->repeat_ms;
 	rule->target_at = spec->target.at;
 	if (spec->target.text != NULL) {
 		rule->target_name = arena_strdup(c->arena, spec->target.text);
@@ -260,6 +261,8 @@ compile_rule(struct compiler *c, struct pgripple_table *table,
 	rule->at = spec->at;
 	if (!rule->enabled && spec->kind != PGRIPPLE_RULE_CACHEOPS)
 		return 0;
+	c->graph->waits_for_replicas |=
+	    rule->repeat_ms == PGRIPPLE_REPEAT_REPLICAS;
 	if (spec->kind == PGRIPPLE_RULE_CACHEOPS) {
 		if (compile_cacheops(c, table, spec, rule) < 0)
 			return -1;

@@ -21,6 +21,7 @@ static const enum pgripple_rule_kind kinds[] = {
 };
 
 #define DEFAULT_HOLD_MS 10000
+#define MAX_REPEAT_MS (INT64_C(24) * 3600 * 1000)
 
 /* What a rule map says, until all of it was read. */
 struct reading {
@@ -31,7 +32,6 @@ struct reading {
 	const struct node *fields;
 	const struct node *maxlen;
 	const struct node *hold;
-	const struct node *option; /* repeat_after */
 	bool faulty;
 };
 
@@ -110,17 +110,22 @@ field_repeat_after(struct loader *l, const struct node *value, void *object)
 		r->faulty = true;
 		return;
 	}
-	r->option = value;
-	if (strcmp(word.text, "replicas") == 0 ||
-	    unit_parse_duration(word.text, &ms))
+	if (strcmp(word.text, "replicas") == 0) {
+		r->rule->repeat_ms = PGRIPPLE_REPEAT_REPLICAS;
 		return;
+	}
+	if (unit_parse_duration(word.text, &ms) && ms > 0 &&
+	    ms <= MAX_REPEAT_MS) {
+		r->rule->repeat_ms = ms;
+		return;
+	}
 	r->faulty = true;
 	pgripple_error_hint(
 	    loader_add(l, word.at,
 		"\"repeat_after\" must be a duration or \"replicas\", not "
 		"\"%.80s\"",
 		word.text),
-	    "Write a number with a unit: 250ms, 5s, 2m or 1h.");
+	    "Write a number with a unit, up to 24h: 250ms, 5s, 2m.");
 }
 
 static void
@@ -395,10 +400,11 @@ check_kind(struct loader *l, struct reading *r)
 		read_cacheops(l, r->kind, rule);
 	else if (read_text(l, r->kind, &word))
 		read_template(l, r->kind, &rule->key);
-	if (r->option != NULL && !r->faulty)
-		loader_add(l, r->option->key->at,
-		    "option \"%s\" is not supported by this version",
-		    r->option->key->text);
+	if (rule->kind == PGRIPPLE_RULE_CACHEOPS && rule->repeat_ms != 0)
+		loader_add(l, r->kind->key->at,
+		    "\"repeat_after\" with the rule \"%s\" is not supported "
+		    "by this version",
+		    r->kind->key->text);
 }
 
 /* "team: {id}" is a map; so is "team:{id}": { ... }.  True if it was told. */

@@ -85,6 +85,7 @@ struct spec_rule {
 	int64_t number;
 	struct word target; /* text is NULL if there is none */
 	struct spec_cacheops *cacheops; /* CACHEOPS */
+	int64_t repeat_ms;
 	struct spec_condition condition;
 	bool own_change_only;
 	bool enabled;

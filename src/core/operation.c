@@ -9,13 +9,11 @@
 #include "base/json_read.h"
 #include "base/json_write.h"
 
-void
-operation_print(struct buf *buf, const struct pgripple_operation *operation,
-    const char *target)
+static void
+print_members(struct buf *buf, const struct pgripple_operation *operation)
 {
 	bool scans = operation->kind == PGRIPPLE_OPERATION_SCAN;
 
-	json_write_open(buf, '{');
 	json_write_member(
 	    buf, "do", pgripple_operation_kind_name(operation->kind));
 	json_write_key(buf, scans ? "pattern" : "key");
@@ -34,8 +32,71 @@ operation_print(struct buf *buf, const struct pgripple_operation *operation,
 	if (operation->kind == PGRIPPLE_OPERATION_FENCE ||
 	    operation->kind == PGRIPPLE_OPERATION_STREAM)
 		json_write_member_int(buf, "number", operation->number);
+}
+
+static void
+print_target(struct buf *buf, const char *target)
+{
 	if (strcmp(target, PGRIPPLE_DEFAULT_TARGET) != 0)
 		json_write_member(buf, "target", target);
+}
+
+static void
+print_repeat(struct buf *buf, const struct operation_repeat *repeat)
+{
+	if (repeat->after_ms == PGRIPPLE_REPEAT_REPLICAS)
+		json_write_member(buf, "repeat", "replicas");
+	else
+		json_write_member_int(buf, "repeat", repeat->after_ms);
+	if (repeat->slot != 0)
+		json_write_member_int(buf, "slot", repeat->slot);
+}
+
+void
+operation_print(struct buf *buf, const struct pgripple_operation *operation,
+    const char *target)
+{
+	json_write_open(buf, '{');
+	print_members(buf, operation);
+	print_target(buf, target);
+	json_write_close(buf, '}');
+}
+
+void
+operation_print_repeat(struct buf *buf,
+    const struct pgripple_operation *operation,
+    const struct operation_repeat *repeat)
+{
+	json_write_open(buf, '{');
+	print_repeat(buf, repeat);
+	print_members(buf, operation);
+	print_target(buf, repeat->target);
+	json_write_close(buf, '}');
+}
+
+void
+operation_open_list(struct buf *buf)
+{
+	json_write_open(buf, '{');
+	json_write_key(buf, "all");
+	json_write_open(buf, '[');
+}
+
+void
+operation_add_to_list(
+    struct buf *buf, const struct pgripple_operation *operation)
+{
+	json_write_open(buf, '{');
+	print_members(buf, operation);
+	json_write_close(buf, '}');
+}
+
+void
+operation_close_list(struct buf *buf, const struct operation_repeat *repeat)
+{
+	json_write_close(buf, ']');
+	print_repeat(buf, repeat);
+	print_target(buf, repeat->target);
 	json_write_close(buf, '}');
 }
 
@@ -127,18 +188,30 @@ read_members(const struct json *root, struct pgripple_operation *operation)
 	return true;
 }
 
-int
-operation_read(struct arena *arena, const char *json, size_t length,
-    struct pgripple_operation *ret_operation, const char **ret_target,
-    struct pgripple_error *err)
+static int
+refuse(struct pgripple_error *err)
+{
+	return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
+	    "the operation is none that this version knows");
+}
+
+static const char *
+read_target(const struct json *root)
+{
+	const struct json *target = json_member(root, "target");
+
+	return target != NULL && target->kind == JSON_STRING
+		   ? target->text
+		   : PGRIPPLE_DEFAULT_TARGET;
+}
+
+static int
+read_one(struct arena *arena, const struct json *root,
+    struct pgripple_operation *ret_operation, struct pgripple_error *err)
 {
 	struct pgripple_operation operation = {0};
-	const struct json *target;
-	struct json *root;
 	int status;
 
-	if (json_read(arena, json, length, &root, err) < 0)
-		return -1;
 	status = read_members(root, &operation)
 		     ? read_values(
 			   arena, json_member(root, "values"), &operation, err)
@@ -146,13 +219,71 @@ operation_read(struct arena *arena, const char *json, size_t length,
 	if (status < 0)
 		return -1;
 	if (status > 0 || !has_its_values(&operation))
-		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
-		    "the operation is none that this version knows");
-	target = json_member(root, "target");
+		return refuse(err);
 	*ret_operation = operation;
-	*ret_target = target != NULL && target->kind == JSON_STRING
-			  ? target->text
-			  : PGRIPPLE_DEFAULT_TARGET;
+	return 0;
+}
+
+int
+operation_read(struct arena *arena, const char *json, size_t length,
+    struct pgripple_operation *ret_operation, const char **ret_target,
+    struct pgripple_error *err)
+{
+	struct json *root;
+
+	if (json_read(arena, json, length, &root, err) < 0)
+		return -1;
+	if (read_one(arena, root, ret_operation, err) < 0)
+		return -1;
+	*ret_target = read_target(root);
+	return 0;
+}
+
+/* In the order in which they are done, and nothing long among them. */
+static int
+read_list(struct arena *arena, const struct json *list,
+    struct pgripple_operation *operations, struct pgripple_error *err)
+{
+	enum pgripple_operation_kind last = 0;
+	size_t n = 0;
+
+	for (const struct json *child = list->first; child != NULL;
+	     child = child->next) {
+		if (read_one(arena, child, &operations[n], err) < 0)
+			return -1;
+		if (operations[n].kind < last ||
+		    operations[n].kind >= PGRIPPLE_OPERATION_SCAN)
+			return refuse(err);
+		last = operations[n++].kind;
+	}
+	return n > 0 ? 0 : refuse(err);
+}
+
+int
+operation_read_all(struct arena *arena, const char *json, size_t length,
+    struct pgripple_operation **ret_operations, size_t *ret_n,
+    const char **ret_target, struct pgripple_error *err)
+{
+	struct pgripple_operation *operations;
+	const struct json *list;
+	struct json *root;
+	bool is_list;
+	size_t n;
+
+	if (json_read(arena, json, length, &root, err) < 0)
+		return -1;
+	list = json_member(root, "all");
+	is_list = list != NULL && list->kind == JSON_ARRAY;
+	n = is_list ? list->n_children : 1;
+	operations = arena_array(arena, n, sizeof(*operations));
+	if (operations == NULL)
+		return pgripple_error_nomem(err);
+	if ((is_list ? read_list(arena, list, operations, err)
+		     : read_one(arena, root, operations, err)) < 0)
+		return -1;
+	*ret_operations = operations;
+	*ret_n = n;
+	*ret_target = read_target(root);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  */
 #include <pgripple/plan.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -52,12 +53,21 @@ struct shelf {
 struct planner {
 	struct arena *arena;
 	struct shelf shelves[PGRIPPLE_MAX_TARGETS][PGRIPPLE_OPERATION_KINDS];
+	size_t n_repeats;
+	bool only_repeats; /* nothing is planned but what is repeated */
 	struct buf identity;
 };
 
 struct planned {
 	struct pgripple_operation operation;
+	struct wanted_repeat *repeats;
 	struct planned *next;
+};
+
+/* Different rules may repeat the same operation at different times. */
+struct wanted_repeat {
+	int64_t after_ms;
+	struct wanted_repeat *next;
 };
 
 /* What makes an operation the same as another of its kind: its key, mostly. */
@@ -127,10 +137,26 @@ copy_operation(struct planner *planner, struct planned *planned,
 }
 
 static int
-plan_operation(void *context, const struct pgripple_operation *operation,
-    const struct pgripple_rule *rule UNUSED)
+want_repeat(struct planner *planner, struct planned *planned, int64_t after_ms)
 {
-	struct planner *planner = context;
+	struct wanted_repeat *wanted = planned->repeats;
+
+	while (wanted != NULL && wanted->after_ms != after_ms)
+		wanted = wanted->next;
+	if (wanted != NULL || after_ms == 0)
+		return 0;
+	wanted = arena_alloc(planner->arena, sizeof(*wanted));
+	if (wanted == NULL)
+		return -1;
+	*wanted = (struct wanted_repeat){after_ms, planned->repeats};
+	planned->repeats = wanted;
+	planner->n_repeats++;
+	return 0;
+}
+
+static struct planned *
+add_planned(struct planner *planner, const struct pgripple_operation *operation)
+{
 	struct shelf *shelf =
 	    &planner->shelves[operation->target][operation->kind];
 	struct pgripple_bytes identity = identify(planner, operation);
@@ -139,28 +165,42 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 	void **place;
 
 	if (planner->identity.failed)
-		return -1;
+		return NULL;
 	place = map_put_copy(&shelf->known, planner->arena, identity.bytes,
 	    identity.length, &copy);
 	if (place == NULL)
-		return -1;
+		return NULL;
 	if (*place != NULL) {
 		merge(*place, operation);
-		return 0;
+		return *place;
 	}
 	*place = planned = arena_alloc(planner->arena, sizeof(*planned));
 	if (planned == NULL ||
 	    copy_operation(planner, planned, operation,
 		identity.bytes == operation->key ? copy : NULL) < 0)
-		return -1;
+		return NULL;
 	*shelf->last = planned;
 	shelf->last = &planned->next;
 	shelf->n++;
-	return 0;
+	return planned;
+}
+
+static int
+plan_operation(void *context, const struct pgripple_operation *operation,
+    const struct pgripple_rule *rule)
+{
+	struct planner *planner = context;
+	int64_t repeat_ms = rule == NULL ? 0 : rule->repeat_ms;
+	struct planned *planned;
+
+	if (planner->only_repeats && repeat_ms == 0)
+		return 0;
+	planned = add_planned(planner, operation);
+	return planned == NULL ? -1 : want_repeat(planner, planned, repeat_ms);
 }
 
 static struct planner *
-planner_new(struct pgripple_walk *walk)
+planner_new(struct pgripple_walk *walk, bool only_repeats)
 {
 	struct arena *arena = pgripple_walk_arena(walk);
 	struct planner *planner = arena_alloc(arena, sizeof(*planner));
@@ -168,6 +208,7 @@ planner_new(struct pgripple_walk *walk)
 	if (planner == NULL)
 		return NULL;
 	planner->arena = arena;
+	planner->only_repeats = only_repeats;
 	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
 		for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++) {
 			struct shelf *shelf = &planner->shelves[target][kind];
@@ -198,15 +239,36 @@ count(const struct planner *planner, int from_kind, int to_kind)
 }
 
 static void
+take_one(const struct planned *planned, struct pgripple_operation *operation,
+    struct pgripple_plan *plan)
+{
+	*operation = planned->operation;
+	for (const struct wanted_repeat *wanted = planned->repeats;
+	     wanted != NULL; wanted = wanted->next)
+		plan->repeats[plan->n_repeats++] =
+		    (struct pgripple_repeat){operation, wanted->after_ms};
+}
+
+static void
 take(const struct planner *planner, int from_kind, int to_kind,
-    struct pgripple_operation *operations)
+    struct pgripple_plan *plan, size_t n)
 {
 	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
 		for (int kind = from_kind; kind < to_kind; kind++)
 			for (const struct planned *planned =
 				 planner->shelves[target][kind].first;
 			     planned != NULL; planned = planned->next)
-				*operations++ = planned->operation;
+				take_one(planned, &plan->operations[n++], plan);
+}
+
+static int
+compare_repeats(const void *a, const void *b)
+{
+	const struct pgripple_repeat *left = a, *right = b;
+
+	if (left->after_ms != right->after_ms)
+		return left->after_ms < right->after_ms ? -1 : 1;
+	return left->operation < right->operation ? -1 : 1;
 }
 
 static int
@@ -219,24 +281,30 @@ finish(const struct planner *planner, struct pgripple_plan *ret_plan)
 
 	plan.operations = arena_array(
 	    planner->arena, plan.n_operations, sizeof(*plan.operations));
-	if (plan.operations == NULL)
+	plan.repeats = arena_array(
+	    planner->arena, planner->n_repeats, sizeof(*plan.repeats));
+	if (plan.operations == NULL || plan.repeats == NULL)
 		return -1;
-	take(planner, 0, PGRIPPLE_OPERATION_SCAN, plan.operations);
-	take(planner, PGRIPPLE_OPERATION_SCAN, PGRIPPLE_OPERATION_KINDS,
-	    plan.operations + plan.n_now);
+	take(planner, 0, PGRIPPLE_OPERATION_SCAN, &plan, 0);
+	take(planner, PGRIPPLE_OPERATION_SCAN, PGRIPPLE_OPERATION_KINDS, &plan,
+	    plan.n_now);
+	if (plan.n_repeats > 1)
+		qsort(plan.repeats, plan.n_repeats, sizeof(*plan.repeats),
+		    compare_repeats);
 	*ret_plan = plan;
 	return 0;
 }
 
-int
-pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
+static int
+make_plan(struct pgripple_walk *walk, uint32_t whole_targets, bool only_repeats,
     struct pgripple_plan *ret_plan, struct pgripple_error *err)
 {
-	struct planner *planner = planner_new(walk);
+	struct planner *planner = planner_new(walk, only_repeats);
 	struct emitter emitter = {
 	    .emit = plan_operation,
 	    .context = planner,
 	    .whole_targets = whole_targets,
+	    .repeats = true,
 	};
 	int result = 0;
 
@@ -250,6 +318,20 @@ pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
 	planner_done(planner);
 	emitter_done(&emitter);
 	return result < 0 ? pgripple_error_nomem(err) : 0;
+}
+
+int
+pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
+    struct pgripple_plan *ret_plan, struct pgripple_error *err)
+{
+	return make_plan(walk, whole_targets, false, ret_plan, err);
+}
+
+int
+pgripple_plan_coarse_repeats(struct pgripple_walk *walk,
+    struct pgripple_plan *ret_plan, struct pgripple_error *err)
+{
+	return make_plan(walk, UINT32_MAX, true, ret_plan, err);
 }
 
 struct explainer {

@@ -45,9 +45,11 @@ forget(struct batch *batch)
 	batch->parts = NULL;
 	batch->postponed = NULL;
 	batch->drains = NULL;
+	batch->tasks = NULL;
+	batch->lsn = "";
 	batch->escalations = NULL;
 	batch->n_ids = batch->n_rejections = batch->n_changes = 0;
-	batch->n_pings = batch->n_drains = 0;
+	batch->n_pings = batch->n_drains = batch->n_tasks = 0;
 	batch->n_parts = batch->n_parts_under_way = batch->n_postponed = 0;
 	batch->n_kept = 0;
 	batch->has_failed = false;
@@ -55,15 +57,6 @@ forget(struct batch *batch)
 	batch->postponed_targets = 0;
 	batch->has_marks = false;
 	batch->plan = (struct pgripple_plan){0};
-}
-
-size_t
-batch_n_tasks(const struct batch *batch)
-{
-	return settings_observes(batch->settings)
-		   ? 0
-		   : batch->plan.n_operations - batch->plan.n_now +
-			 batch->n_drains + batch->n_postponed;
 }
 
 /* Ending. */
@@ -81,7 +74,8 @@ postponed_names(const struct batch *batch, struct buf *buf)
 static void
 finish(struct batch *batch)
 {
-	bool has_tasks = batch->has_due_tasks || batch->n_drains > 0;
+	bool has_tasks = batch->has_due_tasks || batch->n_drains > 0 ||
+			 batch->plan.n_repeats > 0;
 	CLEANUP(buf_done) struct buf names = BUF_INIT;
 	const struct report_applied applied = {
 	    .wall_us = batch->applied_wall_us,

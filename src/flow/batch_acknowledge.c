@@ -4,9 +4,8 @@
  */
 #include "base/arena.h"
 #include "base/json_write.h"
-#include "core/operation.h"
 #include "flow/batch_private.h"
-#include "flow/targets.h"
+#include "observe/log.h"
 
 /* Marks. */
 
@@ -52,61 +51,34 @@ batch_claim(struct batch *batch)
 /* Acknowledging. */
 
 static void
+tell_room(struct batch *batch, bool is_full)
+{
+	if (is_full && !batch->was_full)
+		log_event(LOG_LEVEL_WARNING, "tasks.full",
+		    log_int("rows", batch->settings->tasks.max_rows),
+		    log_string("hint",
+			"Until there is room whole models are repeated "
+			"instead of single operations."));
+	batch->was_full = is_full;
+}
+
+static void
 on_acknowledged(void *context, enum session_outcome outcome,
     const struct outbox_acknowledged *acknowledged,
     const struct pgripple_error *err)
 {
 	struct batch *batch = context;
 
-	if (outcome == SESSION_DONE && batch->postponed_targets != 0)
-		batch->n_waiting = acknowledged->n_waiting;
-
-	if (outcome == SESSION_DONE)
-		batch_step(batch,
-		    batch->n_kept > 0 ? BATCH_ON_KEPT : BATCH_ON_ACKNOWLEDGED);
-	else
+	if (outcome != SESSION_DONE) {
 		batch_fail(batch, err);
-}
-
-/* The buffer's JSON, moved to the batch's arena; in ASCII, for the graph may
- * hold characters that the database's encoding lacks. */
-static const char *
-keep(struct batch *batch, struct buf *buf)
-{
-	CLEANUP(buf_done) struct buf ascii = BUF_INIT;
-	bool failed = buf->failed;
-
-	if (!failed)
-		json_write_ascii(&ascii, buf->bytes, buf->n);
-	buf_done(buf);
-	return failed || ascii.failed
-		   ? NULL
-		   : arena_copy(batch->arena, ascii.bytes, ascii.n);
-}
-
-/* The plan's own tasks first. */
-static const struct pgripple_operation *
-task_number(const struct batch *batch, size_t number)
-{
-	size_t n = batch->plan.n_operations - batch->plan.n_now;
-
-	if (number < n)
-		return &batch->plan.operations[batch->plan.n_now + number];
-	number -= n;
-	return number < batch->n_drains
-		   ? &batch->drains[number]
-		   : batch->postponed[number - batch->n_drains];
-}
-
-static const char *
-print_task(struct batch *batch, size_t number)
-{
-	const struct pgripple_operation *task = task_number(batch, number);
-	struct buf buf = BUF_INIT;
-
-	operation_print(
-	    &buf, task, targets_name(batch->peers.targets, task->target));
-	return keep(batch, &buf);
+		return;
+	}
+	if (batch->postponed_targets != 0)
+		batch->n_waiting = acknowledged->n_waiting;
+	if (batch->n_tasks > 0)
+		tell_room(batch, acknowledged->is_full);
+	batch_step(
+	    batch, batch->n_kept > 0 ? BATCH_ON_KEPT : BATCH_ON_ACKNOWLEDGED);
 }
 
 static const char *
@@ -125,30 +97,24 @@ print_pong(struct batch *batch, const struct batch_ping *ping)
 		json_write_bool(&buf, true);
 	}
 	json_write_close(&buf, '}');
-	return keep(batch, &buf);
+	return batch_keep_json(batch, &buf);
 }
 
 static int
-print_tasks_and_pongs(struct batch *batch,
-    struct outbox_acknowledgement *acknowledgement, struct pgripple_error *err)
+print_pongs(
+    struct batch *batch, const char ***ret_pongs, struct pgripple_error *err)
 {
-	size_t n_tasks = batch_n_tasks(batch);
-	const char **texts =
-	    arena_array(batch->arena, n_tasks + batch->n_pings, sizeof(*texts));
+	const char **pongs =
+	    arena_array(batch->arena, batch->n_pings, sizeof(*pongs));
 
-	if (texts == NULL)
+	if (pongs == NULL)
 		return pgripple_error_nomem(err);
-	acknowledgement->tasks = texts;
-	acknowledgement->n_tasks = n_tasks;
-	acknowledgement->pongs = texts + n_tasks;
-	acknowledgement->n_pongs = batch->n_pings;
-	for (size_t i = 0; i < n_tasks + batch->n_pings; i++) {
-		texts[i] = i < n_tasks
-			       ? print_task(batch, i)
-			       : print_pong(batch, &batch->pings[i - n_tasks]);
-		if (texts[i] == NULL)
+	for (size_t i = 0; i < batch->n_pings; i++) {
+		pongs[i] = print_pong(batch, &batch->pings[i]);
+		if (pongs[i] == NULL)
 			return pgripple_error_nomem(err);
 	}
+	*ret_pongs = pongs;
 	return 0;
 }
 
@@ -182,26 +148,43 @@ span_transactions(
 	}
 }
 
-void
-batch_acknowledge(struct batch *batch)
+static int
+submit_acknowledgement(struct batch *batch, struct pgripple_error *err)
 {
+	const struct settings *settings = batch->settings;
 	struct outbox_acknowledgement acknowledgement = {
 	    .ids = batch->ids,
 	    .n_ids = batch->n_ids,
 	    .rejections = batch->rejections,
 	    .n_rejections = batch->n_rejections,
-	    .max_rejected = batch->settings->limits.rejected_rows,
+	    .max_rejected = settings->limits.rejected_rows,
+	    .tasks = batch->tasks,
+	    .n_tasks = batch->n_tasks,
+	    .max_tasks = settings->tasks.max_rows,
+	    .lsn = batch->lsn,
+	    .replica_timeout_ms = settings->postgres.replica_timeout_ms,
 	    .count_tasks_to = batch->postponed_targets != 0
-				  ? batch->settings->limits.postponed_tasks
+				  ? settings->limits.postponed_tasks
 				  : 0,
+	    .n_pongs = batch->n_pings,
 	};
+	const char **pongs = NULL;
+
+	if (print_pongs(batch, &pongs, err) < 0)
+		return -1;
+	acknowledgement.pongs = pongs;
+	span_transactions(batch, &acknowledgement);
+	return outbox_acknowledge(batch->peers.work, settings->postgres.schema,
+	    &acknowledgement, on_acknowledged, batch, err);
+}
+
+void
+batch_acknowledge(struct batch *batch)
+{
 	struct pgripple_error err;
 
-	span_transactions(batch, &acknowledgement);
 	if (check_session(batch, &err) < 0 ||
-	    print_tasks_and_pongs(batch, &acknowledgement, &err) < 0 ||
-	    outbox_acknowledge(batch->peers.work,
-		batch->settings->postgres.schema, &acknowledgement,
-		on_acknowledged, batch, &err) < 0)
+	    batch_print_tasks(batch, &err) < 0 ||
+	    submit_acknowledgement(batch, &err) < 0)
 		batch_fail(batch, &err);
 }

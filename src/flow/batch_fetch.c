@@ -9,7 +9,8 @@
 #include "observe/log.h"
 
 static int
-prepare(struct batch *batch, size_t n_rows, struct pgripple_error *err)
+prepare(struct batch *batch, const struct outbox_row *rows, size_t n_rows,
+    struct pgripple_error *err)
 {
 	batch->walk = batch_limited_walk(batch);
 	if (batch->walk == NULL)
@@ -21,8 +22,10 @@ prepare(struct batch *batch, size_t n_rows, struct pgripple_error *err)
 	batch->changes =
 	    arena_array(batch->arena, n_rows, sizeof(*batch->changes));
 	batch->pings = arena_array(batch->arena, n_rows, sizeof(*batch->pings));
-	if (batch->ids == NULL || batch->rejections == NULL ||
-	    batch->changes == NULL || batch->pings == NULL)
+	batch->lsn = arena_strdup(batch->arena, rows[0].lsn);
+	if (batch->lsn == NULL || batch->ids == NULL ||
+	    batch->rejections == NULL || batch->changes == NULL ||
+	    batch->pings == NULL)
 		return pgripple_error_nomem(err);
 	return 0;
 }
@@ -153,7 +156,7 @@ on_fetched(void *context, enum session_outcome outcome,
 	batch->is_small = is_small(batch, rows, n_rows);
 	batch->fetched_wall_us = clock_wall_us();
 	batch->session_number = session_number(batch->peers.work);
-	result = prepare(batch, n_rows, &err);
+	result = prepare(batch, rows, n_rows, &err);
 	for (size_t i = 0; i < n_rows && result == 0; i++)
 		result = take_row(batch, &rows[i], &err);
 	if (result < 0)
@@ -169,6 +172,7 @@ batch_fetch(struct batch *batch)
 	    .above_id = batch->above_id,
 	    .max_rows = batch->settings->limits.batch_rows,
 	    .max_bytes = batch->settings->limits.batch_bytes,
+	    .with_lsn = batch->graph->waits_for_replicas,
 	};
 	struct pgripple_error err;
 

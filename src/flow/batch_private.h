@@ -2,7 +2,8 @@
  * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
  * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
  * escalations), batch_plan.c (planning, what goes where), batch_apply.c
- * (applying) and batch_acknowledge.c (marks, acknowledging).
+ * (applying), batch_tasks.c (what is left to be done) and batch_acknowledge.c
+ * (marks, acknowledging).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -44,6 +45,7 @@ struct batch {
 	struct event *pause;
 	struct backoff backoff;
 	uint64_t number; /* of batches so far: makes the nonce */
+	bool was_full; /* the last one that left tasks found no room */
 
 	/* Of the batch under way; NULL in between. */
 	int64_t above_id;
@@ -72,6 +74,9 @@ struct batch {
 	bool has_due_tasks; /* of targets that are not postponed */
 	struct pgripple_operation *drains; /* tasks beside the plan's */
 	size_t n_drains;
+	struct outbox_task *tasks; /* all of them, when acknowledging */
+	size_t n_tasks;
+	const char *lsn; /* past the commits of all changes, or "" */
 	bool has_marks; /* changes that stand for others */
 	size_t n_kept; /* marks that must stay */
 	size_t lookup; /* of this round: the first that is under way */
@@ -101,8 +106,13 @@ int batch_share_out(struct batch *batch, struct pgripple_error *err) MUST_CHECK;
 /* The prefix of a target. */
 const char *batch_prefix(const struct batch *batch, size_t target);
 
-/* Tasks that it leaves: none if it is only observed. */
-size_t batch_n_tasks(const struct batch *batch);
+/* Prints the tasks that it leaves into batch->tasks: none if it is only
+ * observed. */
+int batch_print_tasks(
+    struct batch *batch, struct pgripple_error *err) MUST_CHECK;
+/* The buffer's JSON, moved to the batch's arena; in ASCII, for the graph may
+ * hold characters that the database's encoding lacks.  NULL: out of memory. */
+const char *batch_keep_json(struct batch *batch, struct buf *buf);
 
 /* The actions; each ends in a step, now or later. */
 void batch_fetch(struct batch *batch);

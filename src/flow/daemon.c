@@ -188,6 +188,8 @@ daemon_turn(struct daemon *daemon)
 		daemon_look_for_gaps(daemon);
 	else if (daemon->catalog == NULL || !can_apply(daemon))
 		return;
+	else if (tasks_wants_session(daemon->repeats))
+		tasks_take_turn(daemon->repeats);
 	else if (tasks_wants_session(daemon->tasks))
 		tasks_take_turn(daemon->tasks);
 	else if (low_water_is_due(daemon->low_water))

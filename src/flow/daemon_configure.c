@@ -50,6 +50,7 @@ daemon_use(struct daemon *daemon, struct configuration *configuration,
 	daemon->catalog = catalog;
 	batch_configure(daemon->batch, configuration->settings,
 	    configuration->graph, catalog);
+	tasks_configure(daemon->repeats, configuration->settings);
 	tasks_configure(daemon->tasks, configuration->settings);
 	targets_configure(daemon->targets, configuration->settings);
 	report_configure(daemon->report,

@@ -45,7 +45,8 @@ struct daemon {
 	struct low_water *low_water;
 	struct targets *targets;
 	struct batch *batch;
-	struct tasks *tasks;
+	struct tasks *tasks; /* long ones */
+	struct tasks *repeats; /* quick ones */
 	struct report *report;
 
 	bool reload_due; /* it came while a candidate was described */

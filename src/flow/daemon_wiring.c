@@ -62,11 +62,16 @@ on_batch_end(void *context, bool is_small)
 }
 
 static void
+wake_tasks(struct daemon *daemon)
+{
+	tasks_wake(daemon->repeats);
+	tasks_wake(daemon->tasks);
+}
+
+static void
 on_batch_tasks(void *context)
 {
-	struct daemon *daemon = context;
-
-	tasks_wake(daemon->tasks);
+	wake_tasks(context);
 }
 
 static void
@@ -92,7 +97,7 @@ on_work_up(void *context)
 
 	daemon->describe_due = true; /* tables may have changed meanwhile */
 	low_water_reset(daemon->low_water);
-	tasks_wake(daemon->tasks);
+	wake_tasks(daemon);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
 	daemon_look_at_state(daemon);
 	daemon_turn(daemon);
@@ -104,7 +109,7 @@ on_target(void *context)
 {
 	struct daemon *daemon = context;
 
-	tasks_wake(daemon->tasks);
+	wake_tasks(daemon);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
 	daemon_look_at_state(daemon);
 	daemon_turn(daemon);
@@ -116,7 +121,7 @@ on_listen_ready(void *context)
 	struct daemon *daemon = context;
 
 	doorbell_step(daemon->doorbell, DOORBELL_ON_READY);
-	tasks_wake(daemon->tasks);
+	wake_tasks(daemon);
 	daemon_look_at_state(daemon);
 	daemon_turn(daemon);
 }
@@ -189,7 +194,7 @@ on_poll(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 		daemon->whole_fetch_us = now_us;
 		low_water_reset(daemon->low_water);
 	}
-	tasks_wake(daemon->tasks);
+	wake_tasks(daemon);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
 	daemon_turn(daemon);
 }
@@ -344,7 +349,10 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	if (batch_new(
 		daemon->base, &peers, &batch_listener, &daemon->batch, err) < 0)
 		return -1;
-	return tasks_new(daemon->base, daemon->work, daemon->targets,
+	if (tasks_new(daemon->base, daemon->work, daemon->targets, true,
+		&tasks_listener, &daemon->repeats, err) < 0)
+		return -1;
+	return tasks_new(daemon->base, daemon->work, daemon->targets, false,
 	    &tasks_listener, &daemon->tasks, err);
 }
 
@@ -379,6 +387,7 @@ daemon_unmake(struct daemon *daemon)
 	doorbell_free(daemon->doorbell);
 	low_water_free(daemon->low_water);
 	batch_free(daemon->batch);
+	tasks_free(daemon->repeats);
 	tasks_free(daemon->tasks);
 	report_free(daemon->report);
 	for (size_t i = 0; i < N_ELEMENTS(daemon->signals); i++)

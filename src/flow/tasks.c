@@ -1,91 +1,64 @@
 /*
- * The task runner.  A task is an operation (core/operation.h); scans and drains
- * are long and are done in slices, with pauses.
+ * The task runner.  A task is an operation, or a list of quick ones
+ * (core/operation.h); scans and drains are long and are done in slices, with
+ * pauses (tasks_slice.c).
  *
  * Only tasks_enter() writes the state, and tasks_step() alone decides what an
  * event means (tasks_states.c).
  */
-#include "flow/tasks.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include "flow/tasks_private.h"
 
 #include <event2/event.h>
 
 #include "base/arena.h"
-#include "base/backoff.h"
 #include "base/clock.h"
 #include "core/operation.h"
-#include "flow/pace.h"
 #include "flow/targets.h"
-#include "flow/tasks_states.h"
 #include "observe/log.h"
 #include "postgres/task.h"
-#include "redis/apply.h"
-#include "redis/connection.h"
-#include "redis/scan.h"
 
 #define FIRST_PAUSE_MS 100
 #define STABLE_MS 5000
-
-struct tasks {
-	struct session *work;
-	struct targets *targets;
-	struct tasks_listener listener;
-	const struct settings *settings;
-
-	enum tasks_state state;
-	bool woken; /* while asking: ask once more */
-	struct event *pause;
-	struct backoff backoff;
-
-	/* The task under way; the arena is NULL in between. */
-	struct arena *arena;
-	int64_t id;
-	struct pgripple_operation operation; /* key NULL: not understood */
-	const char *reason; /* why it is to be rejected in the end, or NULL */
-	struct pace pace;
-	bool is_measured; /* the keyspace, for the pace */
-	int64_t sent_us; /* the slice under way */
-	int64_t pause_us; /* after it */
-	char cursor[REDIS_CURSOR_TEXT];
-	/* Of the server that gave the cursor: to another it means nothing. */
-	char run_id[sizeof(((struct redis_server *)0)->run_id)];
-	uint64_t n_removed;
-	int64_t started_us;
-};
-
-static void tasks_step(struct tasks *tasks, enum tasks_event event);
-
-/* Of the target of the task under way. */
-static struct redis_connection *
-connection(const struct tasks *tasks)
-{
-	return targets_connection(tasks->targets, tasks->operation.target);
-}
-
-static bool
-is_postponed(const struct tasks *tasks)
-{
-	return targets_state(tasks->targets, tasks->operation.target) ==
-	       TARGET_POSTPONED;
-}
 
 static void
 forget(struct tasks *tasks)
 {
 	arena_free(tasks->arena);
 	tasks->arena = NULL;
-	tasks->operation = (struct pgripple_operation){0};
+	tasks->operations = tasks->messages = NULL;
+	tasks->n_operations = tasks->n_messages = 0;
+	tasks->first = (struct pgripple_operation){0};
 	tasks->reason = NULL;
 }
 
 /* Asking. */
 
-/* A tag may be large by now: it is drained. */
+/* A tag may be large by now: it is drained, and what tells of it waits. */
+static void
+arrange(struct tasks *tasks)
+{
+	size_t n = tasks->n_operations;
+	size_t n_before = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct pgripple_operation *operation = &tasks->operations[i];
+
+		operation->target = tasks->target;
+		if (operation->kind == PGRIPPLE_OPERATION_TAG)
+			operation->kind = PGRIPPLE_OPERATION_DRAIN;
+		if (operation->kind != PGRIPPLE_OPERATION_PUBLISH &&
+		    operation->kind != PGRIPPLE_OPERATION_STREAM)
+			n_before = i + 1;
+	}
+	if (n_before == 0)
+		return;
+	tasks->messages = tasks->operations + n_before;
+	tasks->n_messages = n - n_before;
+	tasks->n_operations = n_before;
+}
+
 static int
-read_operation(
+read_operations(
     struct tasks *tasks, const struct task *task, struct pgripple_error *err)
 {
 	const char *target;
@@ -93,22 +66,21 @@ read_operation(
 	tasks->arena = arena_new();
 	if (tasks->arena == NULL)
 		return pgripple_error_nomem(err);
-	if (operation_read(tasks->arena, task->operation, task->length,
-		&tasks->operation, &target, err) < 0)
+	if (operation_read_all(tasks->arena, task->operation, task->length,
+		&tasks->operations, &tasks->n_operations, &target, err) < 0)
 		return -1;
-	if (!targets_find(tasks->targets, target, &tasks->operation.target)) {
-		tasks->operation = (struct pgripple_operation){0};
+	if (!targets_find(tasks->targets, target, &tasks->target)) {
+		tasks->n_operations = 0;
 		return pgripple_error_set(err, PGRIPPLE_ERROR_INPUT,
 		    "the settings have no target \"%.80s\"", target);
 	}
-	if (tasks->operation.kind == PGRIPPLE_OPERATION_TAG)
-		tasks->operation.kind = PGRIPPLE_OPERATION_DRAIN;
+	arrange(tasks);
+	tasks->first = tasks->operations[0];
 	return 0;
 }
 
-/* Remembers why, the first time. */
-static void
-reject(struct tasks *tasks, const char *reason)
+void
+tasks_reject(struct tasks *tasks, const char *reason)
 {
 	if (tasks->reason != NULL)
 		return;
@@ -117,49 +89,25 @@ reject(struct tasks *tasks, const char *reason)
 		tasks->reason = "out of memory";
 }
 
-static void
-start_over(struct tasks *tasks)
-{
-	(void)snprintf(tasks->cursor, sizeof(tasks->cursor), "0");
-}
-
-static void
-begin(struct tasks *tasks)
-{
-	const struct settings *settings = tasks->settings;
-
-	start_over(tasks);
-	pace_start(&tasks->pace, settings->tasks.scan_count,
-	    settings->tasks.scan_pause_ms * 1000,
-	    settings->tasks.spread_ms * 1000, 0);
-	tasks->is_measured = false;
-	tasks->n_removed = 0;
-	tasks->started_us = clock_monotonic_us();
-	log_event(LOG_LEVEL_DEBUG, "task.started", log_int("id", tasks->id),
-	    log_string(
-		"do", pgripple_operation_kind_name(tasks->operation.kind)),
-	    log_string(
-		"key", log_shows_values() ? tasks->operation.key : NULL));
-}
-
 /* What the answer to "is there a task?" means. */
 static enum tasks_event
 take_task(struct tasks *tasks, enum session_outcome outcome,
-    const struct task *task, const struct pgripple_error *ask_err)
+    const struct task_answer *answer, const struct pgripple_error *ask_err)
 {
 	struct pgripple_error err;
 
+	tasks->pause_us = answer->wait_ms * 1000;
 	if (outcome != SESSION_DONE) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", ask_err);
 		return TASKS_ON_STATEMENT_FAILED;
 	}
-	if (task == NULL)
+	if (answer->task == NULL)
 		return TASKS_ON_NONE;
-	tasks->id = task->id;
-	if (read_operation(tasks, task, &err) == 0)
+	tasks->id = answer->task->id;
+	if (read_operations(tasks, answer->task, &err) == 0)
 		return TASKS_ON_TASK;
 	if (err.kind == PGRIPPLE_ERROR_INPUT) {
-		reject(tasks, err.text);
+		tasks_reject(tasks, err.text);
 		return TASKS_ON_MALFORMED;
 	}
 	log_error(LOG_LEVEL_WARNING, "task.failed", &err);
@@ -167,12 +115,12 @@ take_task(struct tasks *tasks, enum session_outcome outcome,
 }
 
 static void
-on_task(void *context, enum session_outcome outcome, const struct task *task,
-    const struct pgripple_error *err)
+on_task(void *context, enum session_outcome outcome,
+    const struct task_answer *answer, const struct pgripple_error *err)
 {
 	struct tasks *tasks = context;
 
-	tasks_step(tasks, take_task(tasks, outcome, task, err));
+	tasks_step(tasks, take_task(tasks, outcome, answer, err));
 	tasks->listener.on_turn(tasks->listener.context);
 }
 
@@ -180,201 +128,46 @@ static void
 ask(struct tasks *tasks)
 {
 	const char *postponed[PGRIPPLE_MAX_TARGETS];
-	size_t n_postponed = 0;
+	struct task_choice choice = {tasks->quick, postponed, 0};
 	struct pgripple_error err;
 
 	tasks->woken = false;
 	forget(tasks);
 	for (size_t i = 0; i < targets_count(tasks->targets); i++)
 		if (targets_state(tasks->targets, i) == TARGET_POSTPONED)
-			postponed[n_postponed++] =
+			postponed[choice.n_postponed++] =
 			    targets_name(tasks->targets, i);
-	if (task_next(tasks->work, tasks->settings->postgres.schema, postponed,
-		n_postponed, on_task, tasks, &err) < 0) {
+	if (task_next(tasks->work, tasks->settings->postgres.schema, &choice,
+		on_task, tasks, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);
 	}
 }
 
-/* Slices. */
-
-static void
-fail_slice(struct tasks *tasks, enum redis_apply_outcome outcome,
-    const struct pgripple_error *err)
-{
-	targets_note(tasks->targets, tasks->operation.target, outcome);
-	if (outcome == REDIS_APPLY_LOST)
-		start_over(tasks);
-	log_error(LOG_LEVEL_WARNING, "task.failed", err);
-	tasks_step(tasks,
-	    is_postponed(tasks) ? TASKS_ON_POSTPONED : TASKS_ON_SLICE_FAILED);
-}
-
-static void
-end_slice(struct tasks *tasks, bool is_last)
-{
-	backoff_succeed(&tasks->backoff);
-	targets_note(tasks->targets, tasks->operation.target, REDIS_APPLY_DONE);
-	tasks->pause_us =
-	    pace_step(&tasks->pace, clock_monotonic_us() - tasks->sent_us);
-	tasks_step(tasks, is_last ? TASKS_ON_LAST_SLICE : TASKS_ON_SLICE);
-}
-
-static void
-on_scanned(void *context, enum redis_apply_outcome outcome,
-    const struct redis_scan_result *result, const struct pgripple_error *err)
-{
-	struct tasks *tasks = context;
-
-	if (outcome != REDIS_APPLY_DONE) {
-		fail_slice(tasks, outcome, err);
-		return;
-	}
-	tasks->n_removed += result->n_removed;
-	if (result->reason != NULL)
-		reject(tasks, result->reason);
-	(void)snprintf(
-	    tasks->cursor, sizeof(tasks->cursor), "%s", result->next_cursor);
-	end_slice(tasks, result->is_last);
-}
-
-static void
-on_applied(void *context, enum redis_apply_outcome outcome,
-    const struct redis_apply_result *result, const struct pgripple_error *err)
-{
-	struct tasks *tasks = context;
-
-	if (outcome != REDIS_APPLY_DONE) {
-		fail_slice(tasks, outcome, err);
-		return;
-	}
-	tasks->n_removed += result->n_removed;
-	if (result->n_rejections > 0)
-		reject(tasks, result->rejections[0].reason);
-	end_slice(tasks, result->n_leftovers == 0);
-}
-
-static int
-submit_scan(struct tasks *tasks, struct pgripple_error *err)
-{
-	struct redis_scan scan = {
-	    .cursor = tasks->cursor,
-	    .operation = &tasks->operation,
-	    .count = tasks->pace.count,
-	    .tag_members = tasks->settings->limits.tag_members,
-	};
-
-	return redis_scan_step(
-	    connection(tasks), &scan, on_scanned, tasks, err);
-}
-
-static int
-submit_operation(struct tasks *tasks, struct pgripple_error *err)
-{
-	char nonce[80];
-	struct redis_apply_options options = {
-	    nonce, tasks->settings->limits.tag_members};
-
-	(void)snprintf(nonce, sizeof(nonce),
-	    "pgripple:task:%" PRId64 ":%" PRId64 ":%" PRId64, tasks->id,
-	    clock_wall_us(), clock_monotonic_us());
-	return redis_apply(connection(tasks), &tasks->operation, 1, &options,
-	    on_applied, tasks, err);
-}
-
-static void
-on_measured(void *context, const struct redis_reply *reply)
-{
-	struct tasks *tasks = context;
-	enum redis_apply_outcome outcome;
-	struct pgripple_error err;
-
-	if (!redis_apply_expect(connection(tasks), reply,
-		REDIS_REPLY_KIND_INTEGER, "DBSIZE", &outcome, &err)) {
-		fail_slice(tasks, outcome, &err);
-		return;
-	}
-	tasks->pace.n_keys = reply->integer;
-	tasks->is_measured = true;
-	tasks->pause_us = 0;
-	tasks_step(tasks, TASKS_ON_SLICE);
-}
-
-static int
-submit_measure(struct tasks *tasks, struct pgripple_error *err)
-{
-	const char *argv[] = {"DBSIZE"};
-
-	return redis_command(
-	    connection(tasks), 1, argv, NULL, on_measured, tasks, err);
-}
-
-static int
-submit(struct tasks *tasks, struct pgripple_error *err)
-{
-	if (tasks->operation.kind != PGRIPPLE_OPERATION_SCAN)
-		return submit_operation(tasks, err);
-	return tasks->is_measured || tasks->pace.spread_us == 0
-		   ? submit_scan(tasks, err)
-		   : submit_measure(tasks, err);
-}
-
-/* One that was under way when the mode became "observe" waits. */
-static void
-work(struct tasks *tasks)
-{
-	const char *run_id = redis_connection_server(connection(tasks))->run_id;
-	struct pgripple_error err;
-
-	if (settings_observes(tasks->settings)) {
-		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
-		return;
-	}
-	if (is_postponed(tasks)) {
-		tasks_step(tasks, TASKS_ON_POSTPONED);
-		return;
-	}
-	if (strcmp(run_id, tasks->run_id) != 0) {
-		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
-		start_over(tasks);
-	}
-	tasks->sent_us = clock_monotonic_us();
-	if (submit(tasks, &err) < 0) {
-		start_over(tasks);
-		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
-	}
-}
-
-static void
-wait_us(struct tasks *tasks, int64_t pause_us)
-{
-	struct timeval pause = {
-	    .tv_sec = pause_us / 1000000,
-	    .tv_usec = pause_us % 1000000,
-	};
-
-	(void)event_add(tasks->pause, &pause); /* the timer exists already */
-}
-
 /* Removing. */
+
+static void
+tell_rejected(const struct tasks *tasks, const char *key)
+{
+	log_event(LOG_LEVEL_ERROR, "task.rejected", log_int("id", tasks->id),
+	    log_string("key", key), log_string("error", tasks->reason),
+	    log_string("hint",
+		"It was moved to the table \"rejected\", for \"pgripple "
+		"rejected retry\"."));
+}
 
 static void
 tell_end(const struct tasks *tasks)
 {
-	const struct pgripple_operation *operation = &tasks->operation;
-	const char *key = log_shows_values() ? operation->key : NULL;
+	const struct pgripple_operation *first = &tasks->first;
+	const char *key = log_shows_values() ? first->key : NULL;
 
 	if (tasks->reason != NULL)
-		log_event(LOG_LEVEL_ERROR, "task.rejected",
-		    log_int("id", tasks->id), log_string("key", key),
-		    log_string("error", tasks->reason),
-		    log_string("hint",
-			"It was moved to the table \"rejected\", for "
-			"\"pgripple rejected retry\"."));
+		tell_rejected(tasks, key);
 	else
-		log_event(LOG_LEVEL_INFO, "task.done", log_int("id", tasks->id),
-		    log_string(
-			"do", pgripple_operation_kind_name(operation->kind)),
+		log_event(tasks->quick ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		    "task.done", log_int("id", tasks->id),
+		    log_string("do", pgripple_operation_kind_name(first->kind)),
 		    log_string("key", key),
 		    log_int("keys", (int64_t)tasks->n_removed),
 		    log_int("us", clock_monotonic_us() - tasks->started_us));
@@ -424,10 +217,33 @@ tasks_enter(struct tasks *tasks, enum tasks_state next, enum tasks_event reason)
 		    log_string("from", tasks_state_name(tasks->state)),
 		    log_string("to", tasks_state_name(next)),
 		    log_string("reason", tasks_event_name(reason)));
+	if (next != tasks->state)
+		(void)event_del(tasks->pause);
 	tasks->state = next;
 }
 
 static void
+wait_us(struct tasks *tasks, int64_t pause_us)
+{
+	struct timeval pause = {
+	    .tv_sec = pause_us / 1000000,
+	    .tv_usec = pause_us % 1000000,
+	};
+
+	(void)event_add(tasks->pause, &pause); /* the timer exists already */
+}
+
+/* Until what is there is due, or a wake. */
+static void
+rest(struct tasks *tasks)
+{
+	if (tasks->woken)
+		tasks_step(tasks, TASKS_ON_WAKE);
+	else if (tasks->pause_us > 0)
+		wait_us(tasks, tasks->pause_us);
+}
+
+void
 tasks_step(struct tasks *tasks, enum tasks_event event)
 {
 	struct tasks_transition transition =
@@ -438,8 +254,7 @@ tasks_step(struct tasks *tasks, enum tasks_event event)
 	case TASKS_NOTHING:
 		break;
 	case TASKS_REST:
-		if (tasks->woken)
-			tasks_step(tasks, TASKS_ON_WAKE);
+		rest(tasks);
 		break;
 	case TASKS_REQUEST_TURN:
 		tasks->listener.on_turn(tasks->listener.context);
@@ -448,11 +263,11 @@ tasks_step(struct tasks *tasks, enum tasks_event event)
 		ask(tasks);
 		break;
 	case TASKS_BEGIN:
-		begin(tasks);
-		work(tasks);
+		tasks_begin(tasks);
+		tasks_work(tasks);
 		break;
 	case TASKS_SCAN:
-		work(tasks);
+		tasks_work(tasks);
 		break;
 	case TASKS_PAUSE:
 		wait_us(tasks, tasks->pause_us);
@@ -479,7 +294,7 @@ on_pause_over(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 
 int
 tasks_new(struct event_base *base, struct session *work,
-    struct targets *targets, const struct tasks_listener *listener,
+    struct targets *targets, bool quick, const struct tasks_listener *listener,
     struct tasks **ret_tasks, struct pgripple_error *err)
 {
 	struct tasks *tasks = calloc(1, sizeof(*tasks));
@@ -488,6 +303,7 @@ tasks_new(struct event_base *base, struct session *work,
 		return pgripple_error_nomem(err);
 	tasks->work = work;
 	tasks->targets = targets;
+	tasks->quick = quick;
 	tasks->listener = *listener;
 	tasks->pause = evtimer_new(base, on_pause_over, tasks);
 	if (tasks->pause == NULL) {

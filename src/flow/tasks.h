@@ -1,6 +1,8 @@
 /*
- * Tasks: long work, done in slices beside the batches.  One at a time; it is
- * removed from its table when it is done, so that it survives a restart.
+ * Tasks: work that is long, done in slices beside the batches, or due later.  A
+ * runner does one at a time; it is removed from its table when it is done, so
+ * that it survives a restart.  There are two runners, for what is due in two
+ * seconds cannot wait for the end of a scan.
  */
 #ifndef PGRIPPLE_FLOW_TASKS_H
 #define PGRIPPLE_FLOW_TASKS_H
@@ -21,8 +23,9 @@ struct tasks_listener {
 	void (*on_turn)(void *context);
 };
 
+/* quick: lists of quick operations; else all others. */
 int tasks_new(struct event_base *base, struct session *work,
-    struct targets *targets, const struct tasks_listener *listener,
+    struct targets *targets, bool quick, const struct tasks_listener *listener,
     struct tasks **ret_tasks, struct pgripple_error *err) MUST_CHECK;
 void tasks_free(struct tasks *tasks);
 /* Borrowed. */

@@ -2,9 +2,10 @@
  * The states of the task runner, as a table.
  *
  * When a task is removed the runner asks again, until there is none.  A wake
- * that comes while it asks is remembered by the caller (tasks.c).  A statement
- * that failed leaves the task where it is: it is done again after the next
- * wake, of which the daemon's poll timer sends one every few seconds.
+ * that comes while it asks is remembered by the caller (tasks.c), which sets
+ * the timer for what is due later.  A statement that failed leaves the task
+ * where it is: it is done again after the next wake, of which the daemon's poll
+ * timer sends one every few seconds.
  */
 #include "flow/tasks_states.h"
 
@@ -15,6 +16,7 @@ static const struct row {
 	struct tasks_transition transition;
 } rows[] = {
     {TASKS_IDLE, TASKS_ON_WAKE, {TASKS_WANTING, TASKS_REQUEST_TURN}},
+    {TASKS_IDLE, TASKS_ON_TIMER, {TASKS_WANTING, TASKS_REQUEST_TURN}},
     {TASKS_WANTING, TASKS_ON_WAKE, {TASKS_WANTING, TASKS_NOTHING}},
     {TASKS_ASKING, TASKS_ON_WAKE, {TASKS_ASKING, TASKS_NOTHING}},
     {TASKS_SCANNING, TASKS_ON_WAKE, {TASKS_SCANNING, TASKS_NOTHING}},

@@ -33,7 +33,7 @@ enum tasks_event {
 
 enum tasks_action {
 	TASKS_NOTHING,
-	TASKS_REST, /* unless woken meanwhile */
+	TASKS_REST, /* unless woken meanwhile, until something is due */
 	TASKS_REQUEST_TURN,
 	TASKS_ASK,
 	TASKS_BEGIN, /* the first slice */

@@ -11,12 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <pgripple/graph.h>
+
 #include "postgres/quote.h"
+#include "postgres/replicas.h"
 #include "postgres/request.h"
 
 struct fetch {
 	outbox_fetch_cb done;
 	void *context;
+	bool with_lsn;
 };
 
 struct claim {
@@ -31,7 +35,7 @@ struct acknowledge {
 
 /* ---- fetch ---- */
 
-enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE };
+enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE, FETCH_LSN };
 
 /*
  * The settings hold for this statement alone: lookups on the same session
@@ -45,6 +49,10 @@ enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE };
  *
  * A time that no bigint of microseconds holds, "infinity" first of all, can
  * only have been written by hand; it must not block what is behind it.
+ *
+ * Whatever the snapshot sees had its commit in the WAL before; not yet written
+ * to it perhaps (synchronous_commit = off), so that pg_current_wal_lsn() would
+ * be too early.
  */
 static void
 print_fetch(
@@ -55,7 +63,10 @@ print_fetch(
 			    "SET LOCAL enable_sort = off;"
 			    "SELECT id, xid, (extract(epoch FROM "
 			    "least(greatest(at, '1970-01-01'), '9999-12-31')) "
-			    "* 1000000)::bigint, change FROM ("
+			    "* 1000000)::bigint, change");
+	if (bounds->with_lsn)
+		buf_add_string(sql, ", pg_current_wal_insert_lsn()");
+	buf_add_string(sql, " FROM ("
 			    "SELECT id, xid, at, change, sum(bytes) "
 			    "OVER (ORDER BY id) - bytes AS before FROM ("
 			    "SELECT id, xid, at, change, bytes::bigint FROM ");
@@ -68,7 +79,8 @@ print_fetch(
 }
 
 static void
-read_fetched(const struct rows *rows, size_t row, struct outbox_row *ret_row)
+read_fetched(const struct rows *rows, size_t row, bool with_lsn,
+    struct outbox_row *ret_row)
 {
 	*ret_row = (struct outbox_row){
 	    .id = rows_int(rows, row, FETCH_ID),
@@ -76,6 +88,7 @@ read_fetched(const struct rows *rows, size_t row, struct outbox_row *ret_row)
 	    .wall_us = rows_int(rows, row, FETCH_AT),
 	    .change = rows_text(rows, row, FETCH_CHANGE),
 	    .length = rows_length(rows, row, FETCH_CHANGE),
+	    .lsn = with_lsn ? rows_text(rows, row, FETCH_LSN) : "",
 	};
 }
 
@@ -94,7 +107,7 @@ on_fetched(void *context, const struct session_answer *answer)
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		read_fetched(&answer->rows, i, &rows[i]);
+		read_fetched(&answer->rows, i, fetch.with_lsn, &rows[i]);
 	fetch.done(fetch.context, answer->outcome, rows, n, answer->err);
 	free(rows);
 }
@@ -109,7 +122,7 @@ outbox_fetch(struct session *session, const char *schema,
 
 	if (fetch == NULL)
 		return pgripple_error_nomem(err);
-	*fetch = (struct fetch){done, context};
+	*fetch = (struct fetch){done, context, bounds->with_lsn};
 	print_fetch(&request.sql, schema, bounds);
 	if (request_submit(&request, session, true, on_fetched, fetch, err) !=
 	    0) {
@@ -206,8 +219,70 @@ print_xid(char *text, size_t size, uint64_t xid)
 		(void)snprintf(text, size, "'%" PRIu64 "'", xid);
 }
 
+/* Three parameters: their texts, times and conditions. */
+static void
+add_wanted(
+    struct request *request, const struct outbox_task *tasks, size_t n_tasks)
+{
+	struct buf *operations = request_value(request);
+	struct buf *times = request_value(request);
+	struct buf *rooms = request_value(request);
+
+	array_open(operations);
+	array_open(times);
+	array_open(rooms);
+	for (size_t i = 0; i < n_tasks; i++) {
+		array_add_string(operations, tasks[i].operation);
+		array_add_int(times, tasks[i].after_ms);
+		array_add_int(rooms, (int64_t)tasks[i].room);
+	}
+	array_close(operations);
+	array_close(times);
+	array_close(rooms);
+	add_part(request,
+	    ", wanted AS (SELECT DISTINCT ON (operation) * FROM unnest("
+	    "$%d::text[], $%d::bigint[], $%d::integer[]) "
+	    "AS w (operation, after_ms, room))",
+	    request->n_values - 2, request->n_values - 1, request->n_values);
+}
+
+/* Counts no further than it must. */
+static void
+add_room(struct request *request, const char *schema, int64_t max_tasks)
+{
+	add_part(request,
+	    ", room AS (SELECT (SELECT count(*) FROM (SELECT FROM %s.task "
+	    "LIMIT %" PRId64 ") AS t) + (SELECT count(*) FROM wanted "
+	    "WHERE room = %d) <= %" PRId64 " AS is_there)",
+	    schema, max_tasks, (int)OUTBOX_IF_ROOM, max_tasks);
+}
+
+/* A replica that goes away is waited for all the same: who reads from it may
+ * not notice.  So it is remembered who was there. */
+static void
+add_due(struct request *request,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	add_part(request,
+	    ", due AS (SELECT w.*, clock_timestamp() + make_interval("
+	    "secs => CASE after_ms WHEN %d THEN %" PRId64
+	    " ELSE after_ms END / 1000.0) AS due, "
+	    "CASE after_ms WHEN %d THEN NULLIF('%s', '')::pg_lsn END AS lsn, "
+	    "CASE after_ms WHEN %d THEN ARRAY(SELECT pid FROM (",
+	    (int)PGRIPPLE_REPEAT_REPLICAS, acknowledgement->replica_timeout_ms,
+	    (int)PGRIPPLE_REPEAT_REPLICAS,
+	    acknowledgement->lsn == NULL ? "" : acknowledgement->lsn,
+	    (int)PGRIPPLE_REPEAT_REPLICAS);
+	replicas_print(&request->sql);
+	add_part(request,
+	    ") AS r) END AS replicas FROM wanted AS w, room "
+	    "WHERE w.room = %d OR (w.room = %d) = room.is_there)",
+	    (int)OUTBOX_ALWAYS, (int)OUTBOX_IF_ROOM);
+}
+
 /* One that waits already stands for the new one too, whose transactions it
- * takes over; least() and greatest() would pass over a NULL. */
+ * takes over; least() and greatest() would pass over a NULL.  The transaction 0
+ * is before them all. */
 static void
 add_tasks(struct request *request, const char *schema,
     const struct outbox_acknowledgement *acknowledgement)
@@ -217,20 +292,29 @@ add_tasks(struct request *request, const char *schema,
 
 	print_xid(from_xid, sizeof(from_xid), acknowledgement->from_xid);
 	print_xid(to_xid, sizeof(to_xid), acknowledgement->to_xid);
-	add_strings(request, acknowledgement->tasks, acknowledgement->n_tasks);
+	add_wanted(request, acknowledgement->tasks, acknowledgement->n_tasks);
+	add_room(request, schema, acknowledgement->max_tasks);
+	add_due(request, acknowledgement);
 	add_part(request,
 	    ", added AS (INSERT INTO %s.task AS t "
-	    "(operation, from_xid, to_xid) "
-	    "SELECT wanted::json, %s::xid8, %s::xid8 "
-	    "FROM (SELECT DISTINCT unnest($%d::text[])) AS w (wanted) "
+	    "(operation, due, lsn, replicas, from_xid, to_xid) "
+	    "SELECT operation::json, due, lsn, replicas, "
+	    "CASE after_ms WHEN 0 THEN %s ELSE '0' END::xid8, "
+	    "CASE after_ms WHEN 0 THEN %s ELSE '0' END::xid8 FROM due "
 	    "ON CONFLICT (md5(operation::text)) WHERE started IS NULL "
-	    "DO UPDATE SET from_xid = CASE WHEN t.from_xid IS NOT NULL "
+	    "DO UPDATE SET due = CASE WHEN excluded.to_xid = '0' "
+	    "THEN greatest(t.due, excluded.due) ELSE t.due END, "
+	    "lsn = greatest(t.lsn, excluded.lsn), "
+	    "replicas = CASE WHEN excluded.replicas IS NOT NULL "
+	    "THEN ARRAY(SELECT unnest(t.replicas) "
+	    "UNION SELECT unnest(excluded.replicas)) END, "
+	    "from_xid = CASE WHEN t.from_xid IS NOT NULL "
 	    "AND excluded.from_xid IS NOT NULL "
 	    "THEN least(t.from_xid, excluded.from_xid) END, "
 	    "to_xid = CASE WHEN t.to_xid IS NOT NULL "
 	    "AND excluded.to_xid IS NOT NULL "
 	    "THEN greatest(t.to_xid, excluded.to_xid) END)",
-	    schema, from_xid, to_xid, request->n_values);
+	    schema, from_xid, to_xid);
 }
 
 /* What nobody reads is not computed: so the pongs are counted.  A full queue
@@ -242,6 +326,10 @@ add_answer(struct request *request, const char *schema,
 	add_part(request, " SELECT (SELECT count(*) FROM gone)");
 	if (acknowledgement->n_rejections > 0)
 		add_part(request, " + (SELECT count(*) FROM taken)");
+	if (acknowledgement->n_tasks > 0)
+		add_part(request, ", (SELECT NOT is_there FROM room)");
+	else
+		add_part(request, ", false");
 	/* The statement does not see what it adds itself. */
 	if (acknowledgement->count_tasks_to > 0)
 		add_part(request,
@@ -280,10 +368,12 @@ on_acknowledged(void *context, const struct session_answer *answer)
 	struct outbox_acknowledged acknowledged = {0};
 
 	free(context);
-	if (answer->outcome == SESSION_DONE) {
-		acknowledged.n_gone = (size_t)rows_int(&answer->rows, 0, 0);
-		acknowledged.n_waiting = (size_t)rows_int(&answer->rows, 0, 1);
-	}
+	if (answer->outcome == SESSION_DONE)
+		acknowledged = (struct outbox_acknowledged){
+		    .n_gone = (size_t)rows_int(&answer->rows, 0, 0),
+		    .is_full = rows_bool(&answer->rows, 0, 1),
+		    .n_waiting = (size_t)rows_int(&answer->rows, 0, 2),
+		};
 	acknowledge.done(
 	    acknowledge.context, answer->outcome, &acknowledged, answer->err);
 }

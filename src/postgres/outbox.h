@@ -5,6 +5,7 @@
 #ifndef PGRIPPLE_POSTGRES_OUTBOX_H
 #define PGRIPPLE_POSTGRES_OUTBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,12 +18,16 @@ struct outbox_row {
 	int64_t wall_us; /* when the trigger ran */
 	const char *change; /* JSON */
 	size_t length;
+	/* Where the WAL ends, past the commits of all rows; "" unless asked
+	 * for. */
+	const char *lsn;
 };
 
 struct outbox_bounds {
 	int64_t above_id; /* the low-water mark: 0 for the whole outbox */
 	int64_t max_rows;
 	int64_t max_bytes; /* of all changes; one row is always given */
+	bool with_lsn;
 };
 
 /* The rows are lent for the callback; there are none unless DONE. */
@@ -40,6 +45,21 @@ struct outbox_rejection {
 	const char *reason;
 };
 
+/* When a task is added. */
+enum outbox_room {
+	OUTBOX_ALWAYS,
+	OUTBOX_IF_ROOM, /* unless more than max_tasks would wait */
+	OUTBOX_IF_FULL, /* instead of all of those */
+};
+
+struct outbox_task {
+	const char *operation; /* JSON */
+	/* A repeat, due so many ms from now, or PGRIPPLE_REPEAT_REPLICAS; 0: to
+	 * be done at once. */
+	int64_t after_ms;
+	enum outbox_room room;
+};
+
 /* Borrowed for the call. */
 struct outbox_acknowledgement {
 	const int64_t *ids; /* applied, to be deleted */
@@ -49,12 +69,17 @@ struct outbox_acknowledgement {
 	const struct outbox_rejection *rejections;
 	size_t n_rejections;
 	int64_t max_rejected;
-	/* Operations to be done as tasks, JSON.  One that waits already is not
-	 * added again. */
-	const char *const *tasks;
+	/* One that waits already is not added again; a repeat that waits is
+	 * due later instead, for what it repeats has just been done. */
+	const struct outbox_task *tasks;
 	size_t n_tasks;
+	int64_t max_tasks;
+	/* What repeats wait for that wait for replicas, and for how long. */
+	const char *lsn;
+	int64_t replica_timeout_ms;
 	/* Of the changes that made them: the span of their transactions; 0 if
-	 * any transaction may be behind them. */
+	 * any transaction may be behind them.  Repeats have none: what they do
+	 * has been done once. */
 	uint64_t from_xid;
 	uint64_t to_xid;
 	/* How many tasks wait is counted up to this; 0: it is not. */
@@ -64,15 +89,16 @@ struct outbox_acknowledgement {
 	size_t n_pongs;
 };
 
-/* LOST: perhaps done, perhaps not; whatever is still there is fetched again.
- * The answer is lent. */
+/* n_gone counts the rows that left the outbox. */
 struct outbox_acknowledged {
-	size_t n_gone; /* rows that left the outbox */
+	size_t n_gone;
 	size_t n_waiting; /* tasks, with those added */
+	bool is_full; /* there was no room for all repeats */
 };
+
+/* LOST: perhaps done, perhaps not; whatever is still there is fetched again. */
 typedef void (*outbox_acknowledge_cb)(void *context,
-    enum session_outcome outcome,
-    const struct outbox_acknowledged *acknowledged,
+    enum session_outcome outcome, const struct outbox_acknowledged *answer,
     const struct pgripple_error *err);
 
 /* All of it in one statement.  -1: not accepted. */

@@ -6,7 +6,14 @@
 #include <inttypes.h>
 
 #include "postgres/quote.h"
+#include "postgres/replicas.h"
 #include "postgres/request.h"
+
+/* By the text, for what is no operation at all cannot be read as JSON. */
+#define QUICK_TASKS "operation::text LIKE '{\"all\":%'"
+#define LONG_TASKS "operation::text NOT LIKE '{\"all\":%'"
+
+enum next_column { NEXT_ID, NEXT_OPERATION, NEXT_WAIT };
 
 struct next {
 	task_next_cb done;
@@ -18,61 +25,102 @@ struct finish {
 	void *context;
 };
 
+static int64_t
+read_wait_ms(const struct rows *rows)
+{
+	int64_t wait_ms;
+
+	if (rows_count(rows) == 0 || rows_text(rows, 0, NEXT_WAIT) == NULL)
+		return 0;
+	wait_ms = rows_int(rows, 0, NEXT_WAIT);
+	return wait_ms > 1 ? wait_ms : 1;
+}
+
 static void
 on_next(void *context, const struct session_answer *answer)
 {
 	struct next next = *(struct next *)context;
+	struct task_answer told = {.wait_ms = read_wait_ms(&answer->rows)};
 	struct task task;
-	bool is_there = rows_count(&answer->rows) > 0;
 
 	free(context);
-	if (is_there)
+	if (rows_count(&answer->rows) > 0 && told.wait_ms == 0 &&
+	    rows_text(&answer->rows, 0, NEXT_ID) != NULL) {
 		task = (struct task){
-		    .id = rows_int(&answer->rows, 0, 0),
-		    .operation = rows_text(&answer->rows, 0, 1),
-		    .length = rows_length(&answer->rows, 0, 1),
+		    .id = rows_int(&answer->rows, 0, NEXT_ID),
+		    .operation = rows_text(&answer->rows, 0, NEXT_OPERATION),
+		    .length = rows_length(&answer->rows, 0, NEXT_OPERATION),
 		};
-	next.done(next.context, answer->outcome, is_there ? &task : NULL,
-	    answer->err);
+		told.task = &task;
+	}
+	next.done(next.context, answer->outcome, &told, answer->err);
+}
+
+/* "seen" is how far all replicas have come; what waited for one that is gone
+ * waits until it is due.  Nothing can be seen of no replicas. */
+static void
+print_next(struct buf *sql, const char *task, const char *class)
+{
+	buf_add_string(sql, "WITH seen AS (SELECT min(coalesce(replayed, "
+			    "'0/0')) AS lsn, array_agg(pid) AS pids FROM (");
+	replicas_print(sql);
+	buf_printf(sql,
+	    ") AS r), next AS (SELECT coalesce((SELECT id FROM %s "
+	    "WHERE due <= clock_timestamp() AND %s ORDER BY due, id LIMIT 1), "
+	    "(SELECT id FROM %s WHERE lsn <= (SELECT lsn FROM seen) "
+	    "AND replicas <@ (SELECT pids FROM seen) AND %s "
+	    "ORDER BY lsn, id LIMIT 1)) AS id), "
+	    "taken AS (UPDATE %s SET started = coalesce(started, "
+	    "clock_timestamp()) WHERE id = (SELECT id FROM next) "
+	    "RETURNING id, operation) ",
+	    task, class, task, class, task);
+	buf_printf(sql,
+	    "SELECT id, operation, NULL::bigint FROM taken "
+	    "UNION ALL SELECT NULL, NULL, least((SELECT ceil(extract(epoch "
+	    "FROM least(due, clock_timestamp() + '1h') - clock_timestamp()) "
+	    "* 1000)::bigint FROM %s WHERE %s ORDER BY due LIMIT 1), "
+	    "(SELECT %d FROM %s WHERE lsn IS NOT NULL AND %s LIMIT 1)) "
+	    "WHERE NOT EXISTS (SELECT FROM taken)",
+	    task, class, REPLICAS_POLL_MS, task, class);
 }
 
 /* Names of targets are no SQL, but they are quoted all the same. */
 static void
-print_postponed(struct request *request, const char *const *postponed, size_t n)
+print_class(
+    struct buf *class, struct buf *names, const struct task_choice *choice)
 {
-	struct buf *array = request_value(request);
-
-	buf_add_string(&request->sql,
-	    "AND coalesce(operation ->> 'target', 'default') "
-	    "<> ALL ($1::text[]) ");
-	array_open(array);
-	for (size_t i = 0; i < n; i++)
-		array_add_string(array, postponed[i]);
-	array_close(array);
+	buf_add_string(class, choice->quick ? QUICK_TASKS : LONG_TASKS);
+	if (choice->n_postponed > 0)
+		buf_add_string(class,
+		    " AND coalesce(operation ->> 'target', 'default') "
+		    "<> ALL ($1::text[])");
+	array_open(names);
+	for (size_t i = 0; i < choice->n_postponed; i++)
+		array_add_string(names, choice->postponed[i]);
+	array_close(names);
 }
 
 int
 task_next(struct session *session, const char *schema,
-    const char *const *postponed, size_t n_postponed, task_next_cb done,
-    void *context, struct pgripple_error *err)
+    const struct task_choice *choice, task_next_cb done, void *context,
+    struct pgripple_error *err)
 {
+	CLEANUP(buf_done) struct buf table = BUF_INIT;
+	CLEANUP(buf_done) struct buf class = BUF_INIT;
+	CLEANUP(buf_done) struct buf names = BUF_INIT;
 	struct request request = {0};
 	struct next *next = malloc(sizeof(*next));
 
 	if (next == NULL)
 		return pgripple_error_nomem(err);
 	*next = (struct next){done, context};
-	buf_add_string(&request.sql, "UPDATE ");
-	quote_identifier(&request.sql, schema);
-	buf_add_string(&request.sql, ".task SET started = "
-				     "coalesce(started, clock_timestamp()) "
-				     "WHERE id = (SELECT id FROM ");
-	quote_identifier(&request.sql, schema);
-	buf_add_string(&request.sql, ".task WHERE due <= clock_timestamp() ");
-	if (n_postponed > 0)
-		print_postponed(&request, postponed, n_postponed);
-	buf_add_string(
-	    &request.sql, "ORDER BY due, id LIMIT 1) RETURNING id, operation");
+	quote_identifier(&table, schema);
+	buf_add_string(&table, ".task");
+	print_class(&class, &names, choice);
+	print_next(&request.sql, buf_string(&table), buf_string(&class));
+	request.sql.failed |= table.failed || class.failed || names.failed;
+	if (choice->n_postponed > 0)
+		buf_add_string(request_value(&request), buf_string(&names));
 	if (request_submit(&request, session, false, on_next, next, err) != 0) {
 		free(next);
 		return -1;

@@ -2,10 +2,14 @@
  * Tasks: work that is long or due later, kept in a table until done.  One
  * daemon works, so a task that is marked as started was left behind by a
  * daemon that died, and is taken again.
+ *
+ * A list of quick operations (core/operation.h) need not wait for the end of
+ * a task that takes long: whoever asks says which of the two he does.
  */
 #ifndef PGRIPPLE_POSTGRES_TASK_H
 #define PGRIPPLE_POSTGRES_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,15 +22,28 @@ struct task {
 	size_t length;
 };
 
-/* task is lent for the callback; NULL if none is due, or unless DONE. */
+/* Lent for the callback. */
+struct task_answer {
+	const struct task *task; /* NULL if none is due, or unless DONE */
+	int64_t wait_ms; /* when to ask again then; 0: none is there */
+};
+
 typedef void (*task_next_cb)(void *context, enum session_outcome outcome,
-    const struct task *task, const struct pgripple_error *err);
-/* The task that has been due for longest, but for those of the targets that are
- * postponed; it is marked as started, so that an identical one that comes in
- * from now on is a task of its own. */
+    const struct task_answer *answer, const struct pgripple_error *err);
+/* Which tasks are asked for. */
+struct task_choice {
+	bool quick; /* lists of quick operations, or all others */
+	/* Those of these targets are not. */
+	const char *const *postponed;
+	size_t n_postponed;
+};
+
+/* The task that has been due for longest, or one for which all read replicas
+ * have come far enough; it is marked as started, so that an
+ * identical one that comes in from now on is a task of its own. */
 int task_next(struct session *session, const char *schema,
-    const char *const *postponed, size_t n_postponed, task_next_cb done,
-    void *context, struct pgripple_error *err) MUST_CHECK;
+    const struct task_choice *choice, task_next_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
 
 typedef void (*task_done_cb)(void *context, enum session_outcome outcome,
     const struct pgripple_error *err);

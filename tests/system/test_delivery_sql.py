@@ -736,7 +736,7 @@ def test_an_upgrade_loses_nothing_and_keeps_the_mode(older):
     assert older.execute(
         "SELECT pgripple.schema_version(), pgripple.notify_mode(), "
         "pgripple.is_enabled(), pgripple.outbox_limit()") == [
-            (3, "never", True, 1000000)]
+            (4, "never", True, 1000000)]
     assert take_one(older)["new"] == [{"id": "3", "name": None}]
     assert older.execute("SELECT from_xid, to_xid FROM pgripple.task"
                              ) == [(None, None)]

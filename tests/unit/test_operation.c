@@ -138,3 +138,70 @@ Test(operation, is_refused_if_nobody_knows_what_it_means)
 	}
 	arena_free(arena);
 }
+
+static const char *const good_lists[] = {
+    "{\"do\":\"scan\",\"pattern\":\"team:*\"}",
+    "{\"repeat\":2000,\"do\":\"scan\",\"pattern\":\"team:*\"}",
+    "{\"all\":[{\"do\":\"unlink\",\"key\":\"a\"}],\"repeat\":\"replicas\"}",
+    "{\"all\":[{\"do\":\"unlink\",\"key\":\"a\"},"
+    "{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"m\"]}],"
+    "\"repeat\":2000,\"slot\":7,\"target\":\"s\"}",
+};
+
+static const char *const bad_lists[] = {
+    "{\"all\":[]}",
+    "{\"all\":{}}",
+    "{\"all\":[7]}",
+    "{\"all\":[{\"do\":\"scan\",\"pattern\":\"team:*\"}]}",
+    "{\"all\":[{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"m\"]},"
+    "{\"do\":\"unlink\",\"key\":\"a\"}]}",
+    "[]",
+};
+
+Test(operation, may_be_one_of_a_list_of_quick_ones_in_their_order)
+{
+	struct arena *arena = arena_new();
+	struct pgripple_operation *operations;
+	struct pgripple_error err;
+	const char *target;
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_ELEMENTS(good_lists); i++)
+		cr_expect_eq(
+		    operation_read_all(arena, good_lists[i],
+			strlen(good_lists[i]), &operations, &n, &target, &err),
+		    0, "%s: %s", good_lists[i], err.text);
+	cr_assert_eq(n, 2);
+	cr_expect_str_eq(target, "s");
+	cr_expect_str_eq(operations[0].key, "a");
+	cr_expect_str_eq(operations[1].values[0].bytes, "m");
+	for (size_t i = 0; i < N_ELEMENTS(bad_lists); i++)
+		cr_expect_eq(
+		    operation_read_all(arena, bad_lists[i],
+			strlen(bad_lists[i]), &operations, &n, &target, &err),
+		    -1, "%s", bad_lists[i]);
+	arena_free(arena);
+}
+
+Test(operation, says_when_it_is_a_repeat)
+{
+	struct arena *arena = arena_new();
+	struct pgripple_operation scan = read_good(arena, good[0]);
+	struct pgripple_operation drain = read_good(arena, good[3]);
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+	operation_print_repeat(
+	    &text, &scan, &(struct operation_repeat){2000, 0, "default"});
+	cr_expect_str_eq(buf_string(&text), good_lists[1]);
+	buf_reset(&text);
+	operation_open_list(&text);
+	operation_add_to_list(&text, &drain);
+	operation_add_to_list(&text, &drain);
+	operation_close_list(&text,
+	    &(struct operation_repeat){PGRIPPLE_REPEAT_REPLICAS, 5, "s"});
+	cr_expect_str_eq(buf_string(&text),
+	    "{\"all\":[{\"do\":\"drain\",\"key\":\"pgripple:drain:t\"},"
+	    "{\"do\":\"drain\",\"key\":\"pgripple:drain:t\"}],"
+	    "\"repeat\":\"replicas\",\"slot\":5,\"target\":\"s\"}");
+	arena_free(arena);
+}

@@ -567,3 +567,111 @@ Test(plan_cacheops, forgets_columns_that_the_table_has_no_more)
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id! "
 	    "#3 #7\n");
 }
+
+/* Repeats. */
+
+static const char repeats_yaml[] =
+    "models:\n"
+    "  row:\n"
+    "    table: row\n"
+    "    invalidate:\n"
+    "      - { key: \"k:{a}\", repeat_after: 2s }\n"
+    "      - { key: \"k:{b}\", repeat_after: replicas }\n"
+    "      - { fence: \"f:{a}\", hold: 9s, repeat_after: 2s }\n"
+    "      - { version: \"v\", repeat_after: 2s }\n"
+    "      - { key: \"off:{a}\", repeat_after: 2s, enabled: false }\n"
+    "      - \"once:{a}\"\n"
+    "  over:\n"
+    "    table: over\n"
+    "    invalidate:\n"
+    "      - { key: \"o:{a}\", repeat_after: 1s, own_change_only: true }\n"
+    "      - { tag: \"t:{a}\" }\n"
+    "    whole_model: [\"over:*\"]\n"
+    "  plain:\n"
+    "    table: plain\n"
+    "    invalidate: [\"p:{a}\"]\n";
+
+static void
+set_up_repeats(void)
+{
+	graph = build_graph(repeats_yaml);
+	walk = pgripple_walk_new(graph, &no_limits);
+	cr_assert_not_null(walk);
+}
+
+TestSuite(plan_repeats, .init = set_up_repeats, .fini = tear_down);
+
+static void
+expect_repeats(const struct pgripple_plan *plan, const char *wanted)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < plan->n_repeats; i++)
+		buf_printf(&text, "%d %s %s\n", (int)plan->repeats[i].after_ms,
+		    pgripple_operation_kind_name(
+			plan->repeats[i].operation->kind),
+		    plan->repeats[i].operation->key);
+	cr_assert_str_eq(
+	    buf_string(&text), wanted, "got\n%s", buf_string(&text));
+}
+
+static struct pgripple_plan
+make_plan(bool coarse)
+{
+	struct pgripple_plan plan;
+	struct pgripple_error err;
+
+	walk_through(walk, &db);
+	cr_assert_eq(coarse ? pgripple_plan_coarse_repeats(walk, &plan, &err)
+			    : pgripple_plan_make(walk, 0, &plan, &err),
+	    0);
+	return plan;
+}
+
+Test(plan_repeats, are_the_same_operations_each_once_for_each_time)
+{
+	struct pgripple_plan plan;
+
+	change("{\"table\":\"row\",\"op\":\"insert\",\"new\":["
+	       "{\"a\":\"1\",\"b\":\"1\"},{\"a\":\"2\",\"b\":\"1\"}]}");
+	plan = make_plan(false);
+	cr_expect_eq(plan.n_operations, 9);
+	expect_repeats(&plan, "-1 unlink k:1\n"
+			      "2000 fence fence:f:1\n"
+			      "2000 fence fence:f:2\n"
+			      "2000 unlink k:1\n"
+			      "2000 unlink f:1\n"
+			      "2000 unlink k:2\n"
+			      "2000 unlink f:2\n"
+			      "2000 version v\n");
+}
+
+Test(plan_repeats, follow_what_stands_for_the_rule)
+{
+	struct pgripple_plan plan;
+
+	change("{\"table\":\"over\",\"op\":\"truncate\"}");
+	plan = make_plan(false);
+	cr_expect_eq(plan.n_operations, 2);
+	expect_repeats(&plan, "1000 scan over:*\n");
+}
+
+Test(plan_repeats, are_few_and_coarse_if_need_be)
+{
+	struct pgripple_plan plan;
+
+	change("{\"table\":\"row\",\"op\":\"insert\",\"new\":["
+	       "{\"a\":\"1\",\"b\":\"1\"},{\"a\":\"2\",\"b\":\"1\"}]}");
+	change("{\"table\":\"over\",\"op\":\"insert\",\"new\":["
+	       "{\"a\":\"1\"}]}");
+	change("{\"table\":\"plain\",\"op\":\"insert\",\"new\":["
+	       "{\"a\":\"1\"}]}");
+	plan = make_plan(true);
+	cr_expect_eq(plan.n_operations, plan.n_repeats - 1);
+	expect_repeats(&plan, "-1 scan k:*\n"
+			      "1000 scan over:*\n"
+			      "2000 fence fence:f:*\n"
+			      "2000 version v\n"
+			      "2000 scan k:*\n"
+			      "2000 scan f:*\n");
+}

@@ -46,7 +46,7 @@ static struct fetched
 fetch(
     struct world *world, int64_t above_id, int64_t max_rows, int64_t max_bytes)
 {
-	struct outbox_bounds bounds = {above_id, max_rows, max_bytes};
+	struct outbox_bounds bounds = {above_id, max_rows, max_bytes, false};
 	struct fetched fetched = {0};
 
 	CHECK(outbox_fetch(
@@ -76,6 +76,7 @@ struct acknowledged {
 	int n_calls;
 	enum session_outcome outcome;
 	size_t n_gone;
+	bool is_full;
 	struct pgripple_error err;
 };
 
@@ -88,6 +89,7 @@ on_acknowledged(void *context, enum session_outcome outcome,
 	acknowledged->n_calls++;
 	acknowledged->outcome = outcome;
 	acknowledged->n_gone = answer->n_gone;
+	acknowledged->is_full = answer->is_full;
 	if (err != NULL)
 		acknowledged->err = *err;
 }
@@ -261,9 +263,11 @@ Test(postgres_outbox, keeps_only_the_newest_rejected_rows)
 Test(postgres_outbox, adds_each_waiting_task_once)
 {
 	struct world world;
-	const char *const tasks[] = {"{\"do\":\"scan\",\"pattern\":\"a*\"}",
-	    "{\"do\":\"scan\",\"pattern\":\"b\\\"*\"}",
-	    "{\"do\":\"scan\",\"pattern\":\"a*\"}"};
+	const struct outbox_task tasks[] = {
+	    {.operation = "{\"do\":\"scan\",\"pattern\":\"a*\"}"},
+	    {.operation = "{\"do\":\"scan\",\"pattern\":\"b\\\"*\"}"},
+	    {.operation = "{\"do\":\"scan\",\"pattern\":\"a*\"}"},
+	};
 	struct outbox_acknowledgement what = {.tasks = tasks, .n_tasks = 3};
 
 	world_open_installed(&world);
@@ -271,6 +275,62 @@ Test(postgres_outbox, adds_each_waiting_task_once)
 	cr_expect_eq(count(&world, "task"), 2);
 	(void)acknowledge(&world, &what);
 	cr_expect_eq(count(&world, "task"), 2);
+	world_close(&world);
+}
+
+Test(postgres_outbox, puts_a_repeat_off_and_leaves_what_is_due_now)
+{
+	struct world world;
+	struct outbox_task tasks[] = {
+	    {.operation = "{\"do\":1}"},
+	    {.operation = "{\"do\":2}",
+		.after_ms = 60000,
+		.room = OUTBOX_IF_ROOM},
+	};
+	struct outbox_acknowledgement what = {.tasks = tasks,
+	    .n_tasks = 2,
+	    .max_tasks = 9,
+	    .from_xid = 7,
+	    .to_xid = 8};
+
+	world_open_installed(&world);
+	cr_expect_not(acknowledge(&world, &what).is_full);
+	cr_expect_eq(count(&world, "task WHERE due <= clock_timestamp() "
+				   "AND from_xid = '7' AND to_xid = '8'"),
+	    1);
+	cr_expect_eq(
+	    count(&world, "task WHERE due - created "
+			  "BETWEEN '59.9 s' AND '60.1 s' AND to_xid = '0'"),
+	    1);
+	(void)acknowledge(&world, &what);
+	cr_expect_eq(count(&world, "task"), 2);
+	cr_expect_eq(count(&world, "task WHERE due <= created"), 1);
+	cr_expect_eq(
+	    count(&world, "task WHERE due > created + interval '60 s'"), 1);
+	world_close(&world);
+}
+
+Test(postgres_outbox, takes_coarse_repeats_where_there_is_no_room_for_fine_ones)
+{
+	struct world world;
+	const struct outbox_task tasks[] = {
+	    {"{\"do\":1}", 1000, OUTBOX_IF_ROOM},
+	    {"{\"do\":2}", 1000, OUTBOX_IF_ROOM},
+	    {"{\"do\":3}", 1000, OUTBOX_IF_FULL},
+	    {"{\"do\":4}", 0, OUTBOX_ALWAYS},
+	};
+	struct outbox_acknowledgement what = {
+	    .tasks = tasks, .n_tasks = 4, .max_tasks = 1};
+
+	world_open_installed(&world);
+	cr_expect(acknowledge(&world, &what).is_full);
+	cr_expect_str_eq(
+	    world_ask(&world, "SELECT string_agg(operation->>'do', ' ' ORDER "
+			      "BY operation->>'do') FROM pgripple.task"),
+	    "3 4");
+	what.max_tasks = 4;
+	cr_expect_not(acknowledge(&world, &what).is_full);
+	cr_expect_eq(count(&world, "task"), 4);
 	world_close(&world);
 }
 
@@ -301,17 +361,20 @@ Test(postgres_outbox, answers_pings)
 struct next {
 	int n_calls;
 	int64_t id; /* 0: none */
+	int64_t wait_ms;
 	char operation[128];
 };
 
 static void
-on_next(void *context, enum session_outcome outcome, const struct task *task,
-    const struct pgripple_error *err)
+on_next(void *context, enum session_outcome outcome,
+    const struct task_answer *answer, const struct pgripple_error *err)
 {
+	const struct task *task = answer->task;
 	struct next *next = context;
 
 	next->n_calls++;
-	cr_expect_eq(outcome, SESSION_DONE, "%s", err ? err->text : "");
+	next->wait_ms = answer->wait_ms;
+	cr_expect_eq(outcome, SESSION_DONE, "%s", err == NULL ? "" : err->text);
 	if (task == NULL)
 		return;
 	next->id = task->id;
@@ -320,13 +383,20 @@ on_next(void *context, enum session_outcome outcome, const struct task *task,
 }
 
 static struct next
-take(struct world *world)
+take_one(struct world *world, bool quick)
 {
+	const struct task_choice choice = {.quick = quick};
 	struct next next = {0};
 
-	CHECK(task_next(world->session, SCHEMA, NULL, 0, on_next, &next, err));
+	CHECK(task_next(world->session, SCHEMA, &choice, on_next, &next, err));
 	world_until(world, next.n_calls == 1);
 	return next;
+}
+
+static struct next
+take(struct world *world)
+{
+	return take_one(world, false);
 }
 
 static void
@@ -371,6 +441,39 @@ Test(postgres_task, is_taken_until_it_is_done)
 				   "change->>'op' = 'task' AND "
 				   "change->'operation'->>'do' = '1'"),
 	    1);
+	world_close(&world);
+}
+
+Test(postgres_task, tells_when_the_next_one_is_due)
+{
+	struct world world;
+
+	world_open_installed(&world);
+	cr_expect_eq(take(&world).wait_ms, 0);
+	(void)world_ask(&world,
+	    "INSERT INTO pgripple.task (operation, due, lsn, replicas) VALUES "
+	    "('{\"do\":1}', now() + interval '10 s', NULL, NULL), "
+	    "('{\"all\":[]}', 'infinity', NULL, NULL), "
+	    "('{\"all\":[1]}', now() + interval '5 s', '0/1', '{}')");
+	cr_expect_gt(take(&world).wait_ms, 5000);
+	cr_expect_leq(take(&world).wait_ms, 10000);
+	cr_expect_eq(take_one(&world, true).wait_ms, 100);
+	(void)world_ask(&world, "DELETE FROM pgripple.task WHERE due < "
+				"'infinity' AND lsn IS NOT NULL");
+	cr_expect_eq(take_one(&world, true).wait_ms, 3600000);
+	world_close(&world);
+}
+
+Test(postgres_task, is_taken_by_who_does_its_kind)
+{
+	struct world world;
+
+	world_open_installed(&world);
+	(void)world_ask(&world, "INSERT INTO pgripple.task (operation) VALUES "
+				"('{\"all\":[\"\\u0000\"]}'), ('7')");
+	cr_expect_str_eq(take(&world).operation, "7");
+	cr_expect_str_eq(
+	    take_one(&world, true).operation, "{\"all\":[\"\\u0000\"]}");
 	world_close(&world);
 }
 

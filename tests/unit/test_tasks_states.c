@@ -42,6 +42,7 @@ Test(tasks_states, does_a_task_slice_by_slice_and_asks_again)
 	    {TASKS_ON_REMOVED, {TASKS_WANTING, TASKS_REQUEST_TURN}},
 	    {TASKS_ON_TURN, {TASKS_ASKING, TASKS_ASK}},
 	    {TASKS_ON_NONE, {TASKS_IDLE, TASKS_REST}},
+	    {TASKS_ON_TIMER, {TASKS_WANTING, TASKS_REQUEST_TURN}},
 	};
 
 	follow(steps, N_ELEMENTS(steps));
@@ -114,7 +115,7 @@ Test(tasks_states, stays_where_it_is_on_what_cannot_happen)
 			else
 				n_possible++;
 		}
-	cr_assert_eq(n_possible, 20);
+	cr_assert_eq(n_possible, 21);
 }
 
 Test(tasks_states, names_every_state_and_event)

@@ -1,0 +1,219 @@
+/*
+ * The slices of a task: what is sent to Redis, and what its answers mean.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "flow/targets.h"
+#include "flow/tasks_private.h"
+#include "observe/log.h"
+#include "redis/apply.h"
+
+/* Of the target of the task under way. */
+static struct redis_connection *
+connection(const struct tasks *tasks)
+{
+	return targets_connection(tasks->targets, tasks->target);
+}
+
+static bool
+is_postponed(const struct tasks *tasks)
+{
+	return targets_state(tasks->targets, tasks->target) == TARGET_POSTPONED;
+}
+
+static void
+start_over(struct tasks *tasks)
+{
+	(void)snprintf(tasks->cursor, sizeof(tasks->cursor), "0");
+}
+
+void
+tasks_begin(struct tasks *tasks)
+{
+	const struct settings *settings = tasks->settings;
+	const struct pgripple_operation *first = &tasks->first;
+
+	start_over(tasks);
+	pace_start(&tasks->pace, settings->tasks.scan_count,
+	    settings->tasks.scan_pause_ms * 1000,
+	    settings->tasks.spread_ms * 1000, 0);
+	tasks->is_measured = false;
+	tasks->n_removed = 0;
+	tasks->started_us = clock_monotonic_us();
+	log_event(LOG_LEVEL_DEBUG, "task.started", log_int("id", tasks->id),
+	    log_string("do", pgripple_operation_kind_name(first->kind)),
+	    log_string("key", log_shows_values() ? first->key : NULL),
+	    log_int("operations",
+		(int64_t)(tasks->n_operations + tasks->n_messages)));
+}
+
+static void
+fail_slice(struct tasks *tasks, enum redis_apply_outcome outcome,
+    const struct pgripple_error *err)
+{
+	targets_note(tasks->targets, tasks->target, outcome);
+	if (outcome == REDIS_APPLY_LOST)
+		start_over(tasks);
+	log_error(LOG_LEVEL_WARNING, "task.failed", err);
+	tasks_step(tasks,
+	    is_postponed(tasks) ? TASKS_ON_POSTPONED : TASKS_ON_SLICE_FAILED);
+}
+
+static void
+end_slice(struct tasks *tasks, bool is_last)
+{
+	backoff_succeed(&tasks->backoff);
+	targets_note(tasks->targets, tasks->target, REDIS_APPLY_DONE);
+	tasks->pause_us =
+	    pace_step(&tasks->pace, clock_monotonic_us() - tasks->sent_us);
+	tasks_step(tasks, is_last ? TASKS_ON_LAST_SLICE : TASKS_ON_SLICE);
+}
+
+static void
+on_scanned(void *context, enum redis_apply_outcome outcome,
+    const struct redis_scan_result *result, const struct pgripple_error *err)
+{
+	struct tasks *tasks = context;
+
+	if (outcome != REDIS_APPLY_DONE) {
+		fail_slice(tasks, outcome, err);
+		return;
+	}
+	tasks->n_removed += result->n_removed;
+	if (result->reason != NULL)
+		tasks_reject(tasks, result->reason);
+	(void)snprintf(
+	    tasks->cursor, sizeof(tasks->cursor), "%s", result->next_cursor);
+	end_slice(tasks, result->is_last);
+}
+
+/* Drains that have not come to their end, then messages. */
+static bool
+has_more(struct tasks *tasks, const struct redis_apply_result *result)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < result->n_leftovers; i++) {
+		size_t operation = result->leftovers[i].operation;
+
+		if (i == 0 || operation != result->leftovers[i - 1].operation)
+			tasks->operations[n++] = tasks->operations[operation];
+	}
+	tasks->n_operations = n;
+	if (tasks->n_operations > 0)
+		return true;
+	tasks->operations = tasks->messages;
+	tasks->n_operations = tasks->n_messages;
+	tasks->n_messages = 0;
+	return tasks->n_operations > 0;
+}
+
+static void
+on_applied(void *context, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *result, const struct pgripple_error *err)
+{
+	struct tasks *tasks = context;
+
+	if (outcome != REDIS_APPLY_DONE) {
+		fail_slice(tasks, outcome, err);
+		return;
+	}
+	tasks->n_removed += result->n_removed;
+	if (result->n_rejections > 0)
+		tasks_reject(tasks, result->rejections[0].reason);
+	end_slice(tasks, !has_more(tasks, result));
+}
+
+static int
+submit_scan(struct tasks *tasks, struct pgripple_error *err)
+{
+	struct redis_scan scan = {
+	    .cursor = tasks->cursor,
+	    .operation = tasks->operations,
+	    .count = tasks->pace.count,
+	    .tag_members = tasks->settings->limits.tag_members,
+	};
+
+	return redis_scan_step(
+	    connection(tasks), &scan, on_scanned, tasks, err);
+}
+
+static int
+submit_operation(struct tasks *tasks, struct pgripple_error *err)
+{
+	char nonce[80];
+	struct redis_apply_options options = {
+	    nonce, tasks->settings->limits.tag_members};
+
+	(void)snprintf(nonce, sizeof(nonce),
+	    "pgripple:task:%" PRId64 ":%" PRId64 ":%" PRId64, tasks->id,
+	    clock_wall_us(), clock_monotonic_us());
+	return redis_apply(connection(tasks), tasks->operations,
+	    tasks->n_operations, &options, on_applied, tasks, err);
+}
+
+static void
+on_measured(void *context, const struct redis_reply *reply)
+{
+	struct tasks *tasks = context;
+	enum redis_apply_outcome outcome;
+	struct pgripple_error err;
+
+	if (!redis_apply_expect(connection(tasks), reply,
+		REDIS_REPLY_KIND_INTEGER, "DBSIZE", &outcome, &err)) {
+		fail_slice(tasks, outcome, &err);
+		return;
+	}
+	tasks->pace.n_keys = reply->integer;
+	tasks->is_measured = true;
+	tasks->pause_us = 0;
+	tasks_step(tasks, TASKS_ON_SLICE);
+}
+
+static int
+submit_measure(struct tasks *tasks, struct pgripple_error *err)
+{
+	const char *argv[] = {"DBSIZE"};
+
+	return redis_command(
+	    connection(tasks), 1, argv, NULL, on_measured, tasks, err);
+}
+
+static int
+submit(struct tasks *tasks, struct pgripple_error *err)
+{
+	if (tasks->operations->kind != PGRIPPLE_OPERATION_SCAN)
+		return submit_operation(tasks, err);
+	return tasks->is_measured || tasks->pace.spread_us == 0
+		   ? submit_scan(tasks, err)
+		   : submit_measure(tasks, err);
+}
+
+/* One that was under way when the mode became "observe" waits. */
+void
+tasks_work(struct tasks *tasks)
+{
+	const char *run_id = redis_connection_server(connection(tasks))->run_id;
+	struct pgripple_error err;
+
+	if (settings_observes(tasks->settings)) {
+		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+		return;
+	}
+	if (is_postponed(tasks)) {
+		tasks_step(tasks, TASKS_ON_POSTPONED);
+		return;
+	}
+	if (strcmp(run_id, tasks->run_id) != 0) {
+		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
+		start_over(tasks);
+	}
+	tasks->sent_us = clock_monotonic_us();
+	if (submit(tasks, &err) < 0) {
+		start_over(tasks);
+		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+	}
+}

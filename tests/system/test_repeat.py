@@ -1,0 +1,245 @@
+"""repeat_after: what a rule does once more, later, and what becomes of it when
+the daemon dies, when there is too much of it, and when Redis refuses it."""
+
+import json
+import time
+
+import pytest
+
+from harness.daemon import run_cli
+from harness.flow import install, wait_quiet, warm
+from harness.wait import wait_until
+
+SCHEMA = """
+    CREATE TABLE item (id integer PRIMARY KEY, slug text);
+    INSERT INTO item SELECT n, 'x' FROM generate_series(1, 3000) AS n;
+    CREATE TABLE other (id integer PRIMARY KEY);
+"""
+
+OTHER = """  other:
+    table: other
+    invalidate: ["other:{id}"]
+"""
+
+
+def graph_of(rules):
+    lines = "\n".join(f"      - {rule}" for rule in rules)
+    return f"models:\n  item:\n    table: item\n    invalidate:\n{lines}\n" + OTHER
+
+
+@pytest.fixture
+def start(database, redis_server, cache, make_config, make_daemon):
+    """start(rules, redis_url=None, **settings): the daemon at work on table
+    "item" with these rules; the database and the daemon."""
+    def at_work(*rules, redis_url=None, **settings):
+        database.execute(SCHEMA)
+        config = make_config(database.conninfo(),
+                             redis_url or redis_server.url, graph_of(rules),
+                             settings)
+        install(config)
+        return database, make_daemon(config)
+    return at_work
+
+
+def wait_acknowledged(database):
+    wait_until(lambda: not database.changes(), 15, "an empty outbox")
+
+
+def touch(database, number=1):
+    database.execute("UPDATE item SET slug = slug || 'y' WHERE id = %s",
+                     number)
+    wait_acknowledged(database)
+
+
+def waiting(database):
+    """The operations of the tasks that wait, a list for each."""
+    with database.own.cursor() as cursor:
+        cursor.execute("SELECT operation FROM pgripple.task ORDER BY id")
+        return [task.get("all", [task]) for task, in cursor.fetchall()]
+
+
+def test_every_kind_of_rule_is_repeated(start, cache):
+    database, _ = start(
+        '{ key: "item:{id}", repeat_after: 2s }',
+        '{ hash: "items", field: "{id}", repeat_after: 2s }',
+        '{ version: "v:{id}", repeat_after: 2s }',
+        '{ fence: "f:{id}", hold: 1m, repeat_after: 2s }',
+        '{ tag: "tag:{id}", repeat_after: 2s }',
+        '{ pattern: "page:{id}:*", repeat_after: 2s }',
+        '{ stream: "log", fields: [id], repeat_after: 2s }',
+        '{ key: "once:{id}" }')
+
+    def fill():
+        warm(cache, "item:1", "f:1", "tagged", "page:1:a", "once:1")
+        cache.hset("items", mapping={"1": "cached"})
+        cache.sadd("tag:1", "tagged")
+
+    fill()
+    cache.set("v:1", 1)
+    began = time.monotonic()
+    touch(database)
+    wait_until(lambda: not cache.exists("page:1:a"), what="the first scan")
+    fence = cache.get("fence:f:1")
+    assert sorted(cache.keys()) == ["fence:f:1", "log", "v:1"]
+    wait_until(lambda: len(waiting(database)) == 2, what="a list and a scan")
+    fill()                                          # late, with the old row
+    wait_quiet(database)
+    assert time.monotonic() - began >= 2
+    assert sorted(cache.keys()) == ["fence:f:1", "log", "once:1", "v:1"]
+    assert cache.get("v:1") == "3"
+    assert cache.get("fence:f:1") not in (None, fence)
+    assert cache.xlen("log") == 2
+
+
+def test_a_message_is_repeated(start, redis_server):
+    database, _ = start(
+        '{ publish: "items", message: "{id}", repeat_after: 100ms }')
+    with redis_server.client() as client:
+        ears = client.pubsub(ignore_subscribe_messages=True)
+        ears.subscribe("items")
+        ears.get_message(timeout=1)
+        heard = []
+        touch(database)
+
+        def hears_two():
+            message = ears.get_message(timeout=0.1)
+            if message:
+                heard.append(message["data"])
+            return heard == ["1", "1"]
+
+        wait_until(hears_two, what="the message twice")
+        ears.close()
+
+
+def test_a_whole_model_is_repeated(start, cache):
+    database, _ = start('{ key: "item:{id}", repeat_after: 1s }')
+    warm(cache, "item:1")
+    database.execute("TRUNCATE item")
+    wait_until(lambda: not cache.exists("item:1"), what="the first scan")
+    warm(cache, "item:1")
+    wait_quiet(database)
+    assert not cache.exists("item:1")
+
+
+def test_repeats_survive_the_daemon_and_their_rule(
+        start, cache, make_daemon):
+    database, daemon = start('{ key: "item:{id}", repeat_after: 1s }')
+    touch(database)
+    daemon.kill()
+    warm(cache, "item:1")
+    daemon.config.write_graph(graph_of(['"item:{id}"']))
+    make_daemon(daemon.config)
+    wait_quiet(database)
+    assert not cache.exists("item:1")
+
+
+def test_a_repeat_does_not_wait_for_the_end_of_a_scan(start, cache):
+    database, daemon = start('{ key: "item:{id}", repeat_after: 500ms }',
+                             tasks={"spread": "1h"})
+    warm(cache, *[f"other:{n}" for n in range(1000)])
+    database.execute("TRUNCATE other")
+    wait_until(lambda: cache.dbsize() < 1000, what="the scan to begin")
+    touch(database)
+    warm(cache, "item:1")
+    wait_until(lambda: not cache.exists("item:1"), what="the repeat")
+    assert len(waiting(database)) == 1 and not daemon.events("task.done", do="scan")
+
+
+def test_applied_does_not_wait_for_repeats(start):
+    database, _ = start('{ key: "item:{id}", repeat_after: 1m }')
+    with database.connect(autocommit=False) as session:
+        with session.cursor() as cursor:
+            cursor.execute("UPDATE item SET slug = 'z' WHERE id = 1"
+                           " RETURNING pg_current_xact_id()::text")
+            xid, = cursor.fetchone()
+    wait_until(lambda: database.value("SELECT pgripple.applied(%s::xid8)",
+                                      xid), what="applied")
+    assert len(waiting(database)) == 1
+
+
+# ---- how many ----
+
+def test_the_operations_of_a_batch_share_rows(start):
+    database, _ = start('{ key: "item:{id}", repeat_after: 1m }')
+    database.execute("UPDATE item SET slug = 'y'")
+    wait_acknowledged(database)
+    sizes = [len(operations) for operations in waiting(database)]
+    assert sum(sizes) == 3000
+    assert max(sizes) <= 1000 and len(sizes) <= 6
+
+
+def test_the_same_again_puts_the_repeat_off(start):
+    database, _ = start('{ key: "item:{id}", repeat_after: 1m }')
+    touch(database)
+    due = database.value("SELECT due FROM pgripple.task")
+    for _ in range(20):
+        touch(database)
+    assert len(waiting(database)) == 1
+    assert database.value("SELECT due FROM pgripple.task") > due
+
+
+def test_past_the_limit_whole_models_are_repeated(start, cache):
+    database, daemon = start('{ key: "item:{id}", repeat_after: 1s }',
+                             tasks={"max_rows": 5})
+    for number in range(1, 41):
+        touch(database, number)
+        warm(cache, f"item:{number}")               # late, with the old row
+        assert len(waiting(database)) <= 5 + 2      # of two slots
+    assert daemon.wait_for_event("tasks.full")["rows"] == 5
+    wait_quiet(database)
+    assert cache.keys() == []
+    daemon.wait_for_event("task.done", do="scan")
+    mark = daemon.mark()
+    touch(database)                                 # there is room again
+    assert [task[0]["do"] for task in waiting(database)] in (["unlink"], [])
+    assert not daemon.events("tasks.full", after=mark)
+
+
+# ---- tasks that cannot be done ----
+
+@pytest.mark.parametrize("operation", [
+    '{"do": "flush", "key": "item:1"}', '{"all":[]}', '7',
+    '{"all":[{"do":"scan","pattern":"item:*"}]}',
+    '{"all":[{"do":"unlink","key":""}]}'])
+def test_a_task_that_nobody_understands_is_rejected(start, cache, operation):
+    database, daemon = start('"item:{id}"')
+    database.execute("INSERT INTO pgripple.task (operation) VALUES (%s),"
+                     """ ('{"do":"scan","pattern":"item:*"}')""", operation)
+    warm(cache, "item:1")
+    touch(database)                                 # wakes the daemon
+    wait_quiet(database)
+    assert cache.keys() == []
+    (change, reason), = database.execute(
+        "SELECT change, reason FROM pgripple.rejected")
+    assert change == {"op": "task", "operation": json.loads(operation)}
+    assert daemon.wait_for_event("task.rejected")["error"] == reason
+
+
+def test_a_repeat_that_redis_refuses_holds_no_other_up(start, make_redis):
+    server = make_redis()
+    database, daemon = start('{ key: "item:{id}", repeat_after: 1s }',
+                             redis_url=server.url)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "root", "on", ">secret",
+                               "~*", "&*", "+@all")
+    root = server.client(username="root", password="secret")
+    database.execute("UPDATE item SET slug = 'y' WHERE id < 3")
+    wait_acknowledged(database)
+    root.execute_command("ACL", "SETUSER", "default", "resetkeys", "~item:2",
+                         "~item:3", "~pgripple:*")
+    warm(root, "item:1", "item:2")
+    wait_quiet(database)
+    assert root.keys() == ["item:1"]
+    reason = database.value("SELECT reason FROM pgripple.rejected")
+    assert "NOPERM" in reason and '"item:1"' in reason
+    assert daemon.wait_for_event("task.rejected")["error"] == reason
+    touch(database, 3)
+    wait_quiet(database)
+
+    root.execute_command("ACL", "SETUSER", "default", "allkeys")
+    assert run_cli("rejected", "retry", "-c",
+                   daemon.config.path).status == 0
+    wait_until(lambda: root.keys() == [], what="the repeat")
+    wait_quiet(database)
+    assert database.value("SELECT count(*) FROM pgripple.rejected") == 0
+    root.close()
