@@ -42,6 +42,10 @@ class World:
         for client, prefix in self.places():
             warm(client, *(f"{prefix}item:{number}" for number in ids))
 
+    def warm_near(self, *ids):
+        for client, prefix in self.places()[:2]:
+            warm(client, *(f"{prefix}item:{number}" for number in ids))
+
     def places(self):
         return [(self.near, ""), (self.other, "o*[:"), (self.far, "f:")]
 
@@ -195,6 +199,19 @@ def test_past_its_patience_the_others_go_on(start):
     world.daemon.wait_for_event("target.resumed", target="far")
     wait_quiet(world.database)
     assert world.far.keys() == []
+
+
+def test_tasks_of_other_targets_do_not_wait(start):
+    world = start()
+    world.far_server.kill()
+    world.daemon.wait_for_event("target.postponed")
+    world.touch(1)
+    wait_until(lambda: world.database.value(
+        "SELECT count(*) FROM pgripple.task"), what="a task for it")
+    world.warm_near(1, 2)
+    world.database.execute("TRUNCATE item")
+    world.wait_gone(world.near, "", 1, 2)
+    world.wait_gone(world.other, "o*[:", 1, 2)
 
 
 def test_what_waits_for_a_target_survives_the_daemon(start):

@@ -20,8 +20,8 @@ static const char *const good[] = {
     "{\"do\":\"fence\",\"key\":\"fence:k\",\"number\":2000}",
     "{\"do\":\"version\",\"key\":\"v\"}",
     "{\"do\":\"tag\",\"key\":\"t\"}",
-    "{\"do\":\"cacheops\",\"key\":\"conj:t:\",\"values\":[\"t\",\"row\","
-    "\"auto\",\"id\",\"#1\"]}",
+    ("{\"do\":\"cacheops\",\"key\":\"conj:t:\",\"values\":[\"t\",\"row\","
+     "\"auto\",\"id\",\"#1\"]}"),
     "{\"do\":\"scan\",\"pattern\":\"conj:t:*\",\"each\":\"conj\"}",
     "{\"do\":\"conj\",\"key\":\"conj:t:id=1\"}",
     "{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"\"]}",

@@ -364,6 +364,7 @@ static const char shared[] =
     "      - { key: \"item:{id}\", target: b }\n"
     "      - { fence: \"f:{id}\", target: b, where: { shop: 1 } }\n"
     "      - { version: \"v:{id}\", target: c }\n"
+    "      - { key: \"item:{id}\", target: c, where: { id: 1 } }\n"
     "  page:\n"
     "    table: page\n"
     "    whole_model: [\"page:*\"]\n"
@@ -372,7 +373,7 @@ static const char shared[] =
     "  - item.shop -> page.id\n";
 
 static const struct pgripple_target_spec specs[] = {
-    {"default", ""}, {"b", "b*:"}, {"c", "c:"}};
+    {"default", ""}, {"b", "b*:"}, {"c", ""}};
 
 static void
 aim(void)
@@ -417,7 +418,7 @@ Test(plan, leads_each_rule_to_its_target)
 	    " 1 fence b*:fence:f:1"
 	    " 1 unlink b*:item:1 1 unlink b*:f:1 1 unlink b*:item:2"
 	    " 1 unlink b*:page:1 1 unlink b*:page:2"
-	    " 2 version c:v:1 2 version c:v:2");
+	    " 2 unlink item:1 2 version v:1 2 version v:2");
 }
 
 Test(plan, has_but_whole_models_on_a_target)
@@ -428,7 +429,7 @@ Test(plan, has_but_whole_models_on_a_target)
 	cr_assert_str_eq(print_shared_plan(1 << 1, &text),
 	    " 0 unlink item:1 0 unlink item:2"
 	    " 1 fence b*:fence:f:*"
-	    " 2 version c:v:1 2 version c:v:2"
+	    " 2 unlink item:1 2 version v:1 2 version v:2"
 	    "|1 scan b\\*:item:* 1 scan b\\*:f:* 1 scan b\\*:page:*");
 }
 
