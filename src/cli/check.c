@@ -55,6 +55,12 @@ check_files(struct report *report, const struct configuration *configuration)
 	    settings->graph, graph->n_models, plural(graph->n_models),
 	    graph->n_relations, plural(graph->n_relations), graph->n_tables,
 	    plural(graph->n_tables));
+	for (size_t i = 0; i < graph->n_tables; i++)
+		if (pgripple_table_adopts(&graph->tables[i]))
+			report_ok(report,
+			    "table %s: rule \"cacheops\" takes all its columns "
+			    "from the database",
+			    graph->tables[i].spelled);
 	return 0;
 }
 
@@ -125,6 +131,7 @@ check_target(struct report *report, const struct configuration *configuration,
 	    redis_blocking_describe(redis),
 	    redis_blocking_server(redis)->version);
 	check_patterns(report, redis, configuration->graph, target);
+	check_cacheops(report, redis, configuration->graph, target);
 	redis_blocking_close(redis);
 }
 

@@ -11,6 +11,7 @@ struct command;
 struct configuration;
 struct options;
 struct pgripple_graph;
+struct redis_blocking;
 struct settings;
 
 void check_postgres(struct report *report, const struct options *options,
@@ -26,6 +27,9 @@ void check_lookup_rights(struct report *report, struct command *command,
 /* A statement that failed: a problem if the server refused it. */
 void check_refused(struct report *report, const struct command *command,
     const char *subject, const struct pgripple_error *err);
+/* What django-cacheops has in a target and no rule expects. */
+void check_cacheops(struct report *report, struct redis_blocking *redis,
+    const struct pgripple_graph *graph, size_t target);
 void check_redis(
     struct report *report, const struct configuration *configuration);
 

@@ -124,6 +124,22 @@ cacheops_has_field(const struct cacheops *cacheops,
 	return cacheops_kind_of(cacheops, table, column) != CACHEOPS_OPAQUE;
 }
 
+bool
+cacheops_knows_field(const struct cacheops *cacheops,
+    const struct pgripple_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const struct cacheops_column *said = find_column(cacheops, i);
+
+		if (cacheops_has_field(cacheops, table, i) &&
+		    (strcmp(table->columns[i].name, name) == 0 ||
+			(said != NULL && said->attname != NULL &&
+			    strcmp(said->attname, name) == 0)))
+			return true;
+	}
+	return false;
+}
+
 /* A comma cannot stand in the name of a field: no scheme would have it. */
 void
 cacheops_print_fields(struct buf *buf, const struct cacheops *cacheops,

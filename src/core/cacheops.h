@@ -90,6 +90,9 @@ void cacheops_print_fields(struct buf *buf, const struct cacheops *cacheops,
 /* Whether it has a cell. */
 bool cacheops_has_field(const struct cacheops *cacheops,
     const struct pgripple_table *table, size_t column);
+/* Whether one of the cells is of a field of this name. */
+bool cacheops_knows_field(const struct cacheops *cacheops,
+    const struct pgripple_table *table, const char *name);
 /* Appends the cell of a value. */
 void cacheops_print_cell(struct buf *buf, enum cacheops_kind kind,
     const struct pgripple_value *value);

@@ -231,3 +231,74 @@ redis_blocking_unlink(struct redis_blocking *blocking, const char *key,
 
 	return ask_integer(blocking, "UNLINK", key, &n_removed, err);
 }
+
+static void
+tell_texts(const struct redis_reply *texts, redis_blocking_text_cb callback,
+    void *context)
+{
+	for (size_t i = 0; i < texts->n_items; i++) {
+		struct redis_reply text = redis_reply_item(texts, i);
+
+		if (text.kind == REDIS_REPLY_KIND_TEXT)
+			callback(context, text.text);
+	}
+}
+
+int
+redis_blocking_members(struct redis_blocking *blocking, const char *key,
+    redis_blocking_text_cb callback, void *context, struct pgripple_error *err)
+{
+	const char *argv[] = {"SMEMBERS", key};
+	CLEANUP(free_reply) redisReply *raw = ask(blocking, 2, argv, err);
+	struct redis_reply reply;
+
+	if (raw == NULL)
+		return -1;
+	reply = redis_reply_from(raw);
+	if (reply.kind != REDIS_REPLY_KIND_ARRAY)
+		return redis_reply_refuse(
+		    &reply, blocking->name, "SMEMBERS", err);
+	tell_texts(&reply, callback, context);
+	return 0;
+}
+
+/* One page; the cursor becomes the next one. */
+static int
+scan_page(struct redis_blocking *blocking, const char *pattern, char *cursor,
+    size_t size, redis_blocking_text_cb callback, void *context,
+    struct pgripple_error *err)
+{
+	const char *argv[] = {
+	    "SCAN", cursor, "MATCH", pattern, "COUNT", "1000", "TYPE", "set"};
+	CLEANUP(free_reply)
+	redisReply *raw = ask(blocking, N_ELEMENTS(argv), argv, err);
+	struct redis_reply reply, next, keys;
+
+	if (raw == NULL)
+		return -1;
+	reply = redis_reply_from(raw);
+	if (reply.kind != REDIS_REPLY_KIND_ARRAY || reply.n_items != 2)
+		return redis_reply_refuse(&reply, blocking->name, "SCAN", err);
+	next = redis_reply_item(&reply, 0);
+	keys = redis_reply_item(&reply, 1);
+	if (next.kind != REDIS_REPLY_KIND_TEXT)
+		return redis_reply_refuse(&next, blocking->name, "SCAN", err);
+	(void)snprintf(cursor, size, "%s", next.text);
+	if (keys.kind == REDIS_REPLY_KIND_ARRAY)
+		tell_texts(&keys, callback, context);
+	return 0;
+}
+
+int
+redis_blocking_scan(struct redis_blocking *blocking, const char *pattern,
+    redis_blocking_text_cb callback, void *context, struct pgripple_error *err)
+{
+	char cursor[24] = "0";
+
+	do
+		if (scan_page(blocking, pattern, cursor, sizeof(cursor),
+			callback, context, err) < 0)
+			return -1;
+	while (strcmp(cursor, "0") != 0);
+	return 0;
+}

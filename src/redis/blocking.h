@@ -32,6 +32,16 @@ int redis_blocking_exists(struct redis_blocking *blocking, const char *key,
     bool *ret_exists, struct pgripple_error *err) MUST_CHECK;
 int redis_blocking_count_keys(struct redis_blocking *blocking, int64_t *ret_n,
     struct pgripple_error *err) MUST_CHECK;
+/* Calls back for each set whose key matches the pattern (by SCAN: it may come
+ * twice), and for each member of a set.  Texts are lent; one with a NUL is cut
+ * there. */
+typedef void (*redis_blocking_text_cb)(void *context, const char *text);
+int redis_blocking_scan(struct redis_blocking *blocking, const char *pattern,
+    redis_blocking_text_cb callback, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+int redis_blocking_members(struct redis_blocking *blocking, const char *key,
+    redis_blocking_text_cb callback, void *context,
+    struct pgripple_error *err) MUST_CHECK;
 int redis_blocking_unlink(struct redis_blocking *blocking, const char *key,
     struct pgripple_error *err) MUST_CHECK;
 

@@ -29,7 +29,7 @@ GRAPH = """\
       team:
         table: app_team
         invalidate:
-          - cacheops: { columns: { own: owner_id } }
+          - cacheops: { columns: { own: owner } }
     relations:
       - team.tournament_id -> tournament.id
     """
@@ -218,3 +218,24 @@ def test_a_field_whose_value_is_not_known_is_any(at_work, cache):
         None, None, "1"]
     assert not cache.exists("conj:app_team:extra=x")
     assert reader.names("of_one") == ["red"]
+
+
+def test_check_tells_what_nobody_named(at_work, cache):
+    _, _, config, _ = at_work
+    done = run_cli("check", "-c", config.path)
+    assert done.status == 0, done.stdout
+    assert "warning" not in done.stdout, done.stdout
+    cache.sadd("schemes:app_game", "id")
+    cache.sadd("api:schemes:app_team", "id")
+    cache.sadd("schemes:app_team", "name,notes")
+    done = run_cli("check", "-c", config.path)
+    assert done.status == 0, done.stdout
+    assert ('cacheops keeps queries of table "app_game", which is in no rule'
+            ' "cacheops"') in done.stdout
+    assert ('model "team": cacheops keeps queries under the prefix "api:",'
+            ' which the rule does not name') in done.stdout
+    assert ('model "team": cacheops keeps queries by "notes", whose values'
+            ' cannot be told') in done.stdout
+    done = run_cli("check", "--offline", "-c", config.path)
+    assert ('table public.app_team: rule "cacheops" takes all its columns from'
+            ' the database') in done.stdout
