@@ -113,6 +113,10 @@ GRANT pgripple_invalidate TO pgripple_daemon;
 --
 --     GRANT USAGE ON SCHEMA app TO pgripple_daemon;
 --     GRANT SELECT (id, tournament_id) ON app.team TO pgripple_daemon;
+--
+-- Where a rule says `repeat_after: replicas`, it must see how far these are:
+--
+--     GRANT pg_read_all_stats TO pgripple_daemon;
 
 
 -- Applications ---------------------------------------------------------------

@@ -22,6 +22,8 @@ void check_delivery(struct report *report, struct command *command,
     const struct catalog *catalog, const struct settings *settings);
 void check_rights(
     struct report *report, struct command *command, const char *schema);
+/* Where a rule waits for read replicas. */
+void check_replica_rights(struct report *report, struct command *command);
 void check_lookup_rights(struct report *report, struct command *command,
     const struct pgripple_graph *graph, const struct catalog *catalog);
 /* A statement that failed: a problem if the server refused it. */

@@ -176,6 +176,8 @@ check_database(struct report *report, const struct options *options,
 	/* Another role than the daemon's says nothing about it. */
 	if (!options_has(options, OPTION_CONNINFO)) {
 		check_rights(report, command, schema);
+		if (configuration->graph->waits_for_replicas)
+			check_replica_rights(report, command);
 		check_lookup_rights(
 		    report, command, configuration->graph, catalog);
 	}

@@ -84,6 +84,31 @@ check_rights(struct report *report, struct command *command, const char *schema)
 		    "role %s: lacks %s", role, rows_text(&rows, i, 0));
 }
 
+void
+check_replica_rights(struct report *report, struct command *command)
+{
+	struct rows rows;
+	struct pgripple_error err;
+	char hint[256];
+
+	if (command_query(command,
+		"SELECT pg_has_role('pg_read_all_stats', 'USAGE'), "
+		"quote_ident(current_user)",
+		0, NULL, &rows, &err) != 0) {
+		check_refused(report, command, "replicas", &err);
+		return;
+	}
+	if (rows_bool(&rows, 0, 0))
+		return;
+	(void)snprintf(hint, sizeof(hint),
+	    "Let a superuser run: GRANT pg_read_all_stats TO %s;",
+	    rows_text(&rows, 0, 1));
+	report_warning(report, hint,
+	    "role %s: may not see how far replicas are, so that each "
+	    "\"repeat_after: replicas\" waits for \"replica_timeout\"",
+	    rows_text(&rows, 0, 1));
+}
+
 /* Rows of a table are looked up where a relation cannot do without. */
 static bool
 is_looked_up(

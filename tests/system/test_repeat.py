@@ -2,12 +2,15 @@
 the daemon dies, when there is too much of it, and when Redis refuses it."""
 
 import json
+import os
 import time
 
 import pytest
 
 from harness.daemon import run_cli
 from harness.flow import install, wait_quiet, warm
+from harness.postgres import Database, Postgres
+from harness.roles import DAEMON
 from harness.wait import wait_until
 
 SCHEMA = """
@@ -243,3 +246,174 @@ def test_a_repeat_that_redis_refuses_holds_no_other_up(start, make_redis):
     wait_quiet(database)
     assert database.value("SELECT count(*) FROM pgripple.rejected") == 0
     root.close()
+
+
+# ---- replicas ----
+
+class Replica(Postgres):
+    """A streaming standby of a server."""
+
+    name = "replica"
+
+    def __init__(self, primary):
+        self.primary = primary
+        super().__init__()
+
+    def init(self):
+        self.run_tool("pg_basebackup", "-D", self.data, "-R",
+                      "--checkpoint=fast", "-d", self.primary.conninfo())
+        with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
+            conf.write(f"port = {self.port}\n"
+                       f"unix_socket_directories = '{self.folder}'\n")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A server and its replica."""
+    servers = [Postgres()]
+    try:
+        servers[0].start()
+        servers.append(Replica(servers[0]))
+        servers[1].start()
+        yield servers
+    finally:
+        for server in reversed(servers):
+            server.remove()
+
+
+@pytest.fixture
+def replicated(pair, request, redis_server, cache, make_config, make_daemon):
+    """start(timeout, may_see=True): a database, the same on the replica, whose
+    replay is paused, and the daemon with a key that is removed again after
+    replicas have it, and one that is not."""
+    server, replica = pair
+    primary = server.create_database(f"t{abs(hash(request.node.name)) % 10**8}")
+    copy = Database(replica, primary.name)
+
+    def start(timeout, may_see=True):
+        primary.execute(SCHEMA)
+        config = make_config(
+            primary.conninfo(), redis_server.url,
+            graph_of(['{ key: "item:{id}", repeat_after: replicas }',
+                      '"once:{id}"']),
+            {"postgres": {"replica_timeout": timeout}})
+        install(config)
+        primary.execute(f"GRANT pg_read_all_stats TO {DAEMON}" if may_see
+                        else f"REVOKE pg_read_all_stats FROM {DAEMON}")
+        wait_until(lambda: primary.value(
+            "SELECT count(*) FROM pg_stat_replication WHERE"
+            " replay_lsn >= pg_current_wal_lsn()"), 15, "the replica")
+        daemon = make_daemon(config)
+        copy.execute("SELECT pg_wal_replay_pause()")
+        wait_until(lambda: copy.value(
+            "SELECT pg_get_wal_replay_pause_state()") == "paused",
+            what="the pause")
+        return primary, copy, daemon
+
+    yield start
+    if replica.is_running():
+        copy.execute("SELECT pg_wal_replay_resume()")
+    else:
+        replica.start()
+    for connection in copy.connections:
+        connection.close()
+    primary.drop()
+
+
+def fill_from(replica, cache):
+    """What a reader does that reads from a replica."""
+    value = replica.value("SELECT slug FROM item WHERE id = 1")
+    cache.mset({"item:1": value, "once:1": value})
+    return value
+
+
+def test_a_repeat_waits_for_the_replicas(replicated, cache, make_daemon):
+    primary, replica, daemon = replicated("1m")
+    touch(primary)
+    assert fill_from(replica, cache) == "x"         # the old row
+    daemon.kill()                                   # it is waited for
+    daemon = make_daemon(daemon.config)             # all the same
+    touch(primary, 2)
+    assert len(waiting(primary)) == 2 and cache.get("item:1") == "x"
+    replica.execute("SELECT pg_wal_replay_resume()")
+    wait_until(lambda: not cache.exists("item:1"), what="the repeat")
+    wait_until(lambda: waiting(primary) == [], what="the other repeat")
+    assert cache.get("once:1") == "x"               # stale without one
+    assert fill_from(replica, cache) == "xy"        # clean with it
+
+
+def test_a_replica_that_is_gone_is_waited_for_beside_others(replicated,
+                                                            cache):
+    primary, _, daemon = replicated("1m")
+    warm(cache, "item:1", "item:2")
+    for key, senders in (("item:1", "'{1}'"), ("item:2", (
+            "ARRAY(SELECT pid FROM pg_stat_replication)"))):
+        primary.execute(
+            "INSERT INTO pgripple.task (operation, due, lsn, replicas)"
+            f" SELECT %s, now() + interval '1 h', '0/1', {senders}",
+            '{"all":[{"do":"unlink","key":"%s"}],"repeat":"replicas"}' % key)
+    touch(primary, 3)                               # wakes the daemon
+    wait_until(lambda: not cache.exists("item:2"), what="one of the repeats")
+    asked = len(daemon.events("tasks.state", to="asking"))
+    wait_until(lambda: len(daemon.events("tasks.state", to="asking"))
+               > asked + 2, what="another look")
+    assert cache.exists("item:1")
+
+
+@pytest.mark.parametrize("how", ["gone", "unseen", "slow"])
+def test_a_replica_is_not_waited_for_for_ever(replicated, cache, how):
+    primary, replica, _ = replicated("2s", may_see=how != "unseen")
+    if how == "unseen":                             # though it has replayed
+        replica.execute("SELECT pg_wal_replay_resume()")
+    began = time.monotonic()
+    touch(primary)
+    warm(cache, "item:1")
+    if how == "gone":
+        replica.server.kill()
+    wait_until(lambda: not cache.exists("item:1"), what="the repeat")
+    assert time.monotonic() - began >= 2
+
+
+def test_check_tells_whether_replicas_can_be_seen(start):
+    database, daemon = start('{ key: "item:{id}", repeat_after: replicas }')
+
+    def warnings():
+        done = run_cli("check", "-c", daemon.config.path)
+        assert done.status == 0, done.stdout + done.stderr
+        return [line for line in done.stdout.splitlines()
+                if "replicas" in line]
+
+    database.execute(f"REVOKE pg_read_all_stats FROM {DAEMON}")
+    assert "may not see how far replicas are" in warnings()[0]
+    database.execute(f"GRANT pg_read_all_stats TO {DAEMON}")
+    assert warnings() == []
+    database.execute(f"REVOKE pg_read_all_stats FROM {DAEMON}")
+
+
+def test_without_replicas_it_waits_for_those_that_may_be_somewhere(
+        start, cache):
+    database, _ = start('{ key: "item:{id}", repeat_after: replicas }',
+                        postgres={"replica_timeout": "1s"})
+    began = time.monotonic()
+    touch(database)
+    warm(cache, "item:1")
+    wait_quiet(database)
+    assert not cache.exists("item:1") and time.monotonic() - began >= 1
+
+
+def test_nothing_is_asked_while_nothing_waits(start):
+    """The daemon looks every 100 ms, but only then."""
+    database, daemon = start('{ key: "item:{id}", repeat_after: replicas }',
+                             postgres={"replica_timeout": "1s",
+                                       "poll_interval": "1h"})
+    touch(database)
+    wait_quiet(database)
+    wait_until(lambda: daemon.events("tasks.state", to="idle"), what="idle")
+
+    def asked():
+        return len(daemon.events("tasks.state", to="asking"))
+
+    n_asked = asked()
+    assert 2 <= n_asked <= 25
+    with pytest.raises(AssertionError):
+        wait_until(lambda: asked() > n_asked + 1, 0.5)
