@@ -1,6 +1,9 @@
 -- What every test begins with.
-TRUNCATE app_customuser, app_tournament, app_league, app_team,
-    app_team_members, app_draft, app_draftround, app_game RESTART IDENTITY CASCADE;
+-- No TRUNCATE: a table that is written anew counts as changed as a whole once
+-- more when coverage is looked at.
+DELETE FROM app_game; DELETE FROM app_draftround; DELETE FROM app_draft;
+DELETE FROM app_team_members; DELETE FROM app_team; DELETE FROM app_league;
+DELETE FROM app_tournament; DELETE FROM app_customuser;
 
 INSERT INTO app_customuser (id, username, password, first_name, last_name, email,
         is_staff, is_active, is_superuser, date_joined, nickname, avatar, mmr)

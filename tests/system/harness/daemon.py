@@ -12,6 +12,7 @@ from collections import namedtuple
 
 from harness.postgres import ROOT
 from harness.process import make_folder
+from harness.wait import wait_until
 
 Completed = namedtuple("Completed", "status stdout stderr")
 
@@ -231,7 +232,13 @@ class Daemon:
         self.process.send_signal(signal.SIGHUP)
 
     def pause(self):
+        """Freeze it, and return when it does not run any more."""
         self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", what="a frozen daemon")
+
+    def _state(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
