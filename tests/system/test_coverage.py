@@ -143,6 +143,29 @@ def test_partitions_that_go_touch_the_whole_table(events, change):
     assert gaps(events) == {} and take(events) == []
 
 
+def test_a_foreign_partition_is_a_gap(installed):
+    """What is written at its home fires no trigger."""
+    installed.execute("""
+        CREATE TABLE event (id int, name text) PARTITION BY RANGE (id);
+        CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (100);
+        CREATE FOREIGN DATA WRAPPER w;
+        CREATE SERVER elsewhere FOREIGN DATA WRAPPER w""")
+    watch(installed, "event", "id", "name")
+    assert gaps(installed) == {}
+    installed.execute("CREATE FOREIGN TABLE event_2 PARTITION OF event "
+                      "FOR VALUES FROM (100) TO (200) SERVER elsewhere")
+    said = '"public.event_2" is a foreign table'
+    assert gaps(installed) == {"public.event": said}
+    assert "gap opened" in wholes(installed)
+    assert installed.execute("SELECT problem FROM pgripple.watched()") == [
+        (said,)]
+    installed.execute("INSERT INTO event VALUES (1, 'a')")
+    assert take_one(installed)["new"] == [image(1, "a")]
+    installed.execute("DROP FOREIGN TABLE event_2")
+    assert gaps(installed) == {"public.event": None}
+    assert "gap closed" in wholes(installed)
+
+
 def test_a_detached_partition_is_left_in_peace(events):
     events.execute("ALTER TABLE event DETACH PARTITION event_2;"
                    "UPDATE event_2 SET name = 'private'")
@@ -476,6 +499,36 @@ def test_a_foreign_keys_action_is_captured(items, action, statement, op):
         assert len(parts[0]["old"]) == 2
 
 
+@pytest.mark.parametrize("mode", ["adaptive", "always", "never"])
+@pytest.mark.parametrize("is_asleep", [True, False])
+def test_what_a_deferred_trigger_writes_at_commit_is_captured(
+        items, mode, is_asleep):
+    """Another trigger's write during COMMIT; it rings by the usual rules."""
+    items.execute(f"""
+        SELECT pgripple.notify_mode('{mode}');
+        CREATE TABLE log (id int);
+        CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                UPDATE item SET name = 'later' WHERE id = new.id;
+                RETURN NULL;
+            END$$;
+        CREATE CONSTRAINT TRIGGER later AFTER INSERT ON log
+            DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION later()""")
+    sleeper = items.connect()
+    run(sleeper, 'LISTEN "{}"'.format(items.value("SELECT pgripple.channel()")))
+    if is_asleep:
+        run(sleeper, "SELECT pg_advisory_lock(pgripple.lock_class(), 1)")
+    writer = items.connect(autocommit=False)
+    run(writer, "INSERT INTO log VALUES (1)")
+    assert items.changes() == []
+    writer.commit()
+    assert take_one(items)["new"] == [image(1, "later")]
+    run(sleeper, "SELECT")
+    assert len(sleeper.notifies) == (
+        mode == "always" or mode == "adaptive" and is_asleep)
+
+
 def test_a_view_that_can_be_updated_is_captured(items):
     items.execute("CREATE VIEW named AS SELECT id, name FROM item;"
                   "UPDATE named SET name = 'v' WHERE id = 1")
@@ -547,6 +600,33 @@ def test_rows_of_logical_replication_are_seen(make_postgres):
     assert [(change["table"], change["op"]) for change in take(here)] == [
         ("public.item", "insert"), ("public.item", "update"),
         ("public.event", "insert"), ("public.item", "delete")]
+    there.execute("INSERT INTO item VALUES (2, 'c'); TRUNCATE item")
+    wait_until(lambda: len(here.changes()) >= 2, 20, "a replicated TRUNCATE")
+    _, truncated = take(here)
+    assert (truncated["table"], truncated["whole"]) == (
+        "public.item", "truncate")
+    here.execute("DROP SUBSCRIPTION s")
+
+
+def test_the_initial_copy_of_a_subscription_is_seen(make_postgres):
+    """Also that of a table added later. It is written by sessions of their
+    own, with session_replication_role = replica."""
+    source = make_postgres(wal_level="logical", tcp=True, fsync="off")
+    target = make_postgres(fsync="off")
+    there = source.create_database("app")
+    here = target.create_database("app").install()
+    for database in (there, here):
+        database.execute("CREATE TABLE item (id int PRIMARY KEY, name text)")
+    there.execute("INSERT INTO item VALUES (1, 'a'), (2, 'b');"
+                  "CREATE PUBLICATION p FOR TABLE item")
+    watch(here, "item", "id", "name")
+    here.execute("CREATE SUBSCRIPTION s CONNECTION "
+                 f"'{there.conninfo()}' PUBLICATION p")
+    wait_until(lambda: here.value("SELECT count(*) FROM item") == 2, 30,
+               "the initial copy")
+    copied = [change_image for change in take(here)
+              if "new" in change for change_image in change["new"]]
+    assert copied == [image(1, "a"), image(2, "b")]
     here.execute("DROP SUBSCRIPTION s")
 
 

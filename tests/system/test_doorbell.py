@@ -125,12 +125,16 @@ def test_a_writer_that_stays_open_delays_nobody(tournament, config, cache,
         wait_until(lambda: not tournament.changes(), 5, "it to be acked")
     share = (daemon.cpu_seconds() - cpu_s) / (time.monotonic() - started_s)
     holder.rollback()
+    # Somebody else's work on this machine can spoil one part, not all.
+    third = len(delays_ms) // 3
+    best_p99 = min(sorted(delays_ms[n * third:(n + 1) * third])
+                   [int(third * 0.99)] for n in range(3))
     delays_ms.sort()
     p50, p90, p99 = (delays_ms[int(len(delays_ms) * q)]
                      for q in (0.5, 0.9, 0.99))
     print(f"with a writer open: p50 {p50:.1f} ms, p90 {p90:.1f} ms,"
           f" p99 {p99:.1f} ms of {len(delays_ms)}, {share:.1%} CPU")
-    assert p90 < 25 or is_sanitized()
+    assert (p90 < 25 and best_p99 < 25) or is_sanitized()
 
 
 def test_an_open_writer_costs_an_idle_daemon_little(tournament, config,
@@ -144,7 +148,7 @@ def test_an_open_writer_costs_an_idle_daemon_little(tournament, config,
     share = (daemon.cpu_seconds() - cpu_s) / (time.monotonic() - started_s)
     holder.rollback()
     print(f"kept awake by an open writer: {share:.1%} CPU")
-    assert share < 0.05
+    assert share < (0.05 if is_sanitized() else 0.02)
 
 
 def test_waiting_for_company_gets_on_with_tasks(tournament, config, cache,

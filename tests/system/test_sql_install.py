@@ -235,6 +235,9 @@ def test_unwatch_copes_with_what_is_left(items, damage):
     ("VIEW x AS SELECT 1 AS id", "x", "it is a view, not an ordinary table"),
     ("MATERIALIZED VIEW x AS SELECT 1 AS id", "x",
      "it is a materialized view, not an ordinary table"),
+    ("FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+     "CREATE FOREIGN TABLE x (id int) SERVER s", "x",
+     "it is a foreign table, not an ordinary table"),
     ("TEMP TABLE x (id int)", "x", "it is a temporary table"),
     ("SEQUENCE x", "x", "it is not an ordinary table"),
     ("TABLE x (id int)", "pg_catalog.pg_class", "it is a table of the system"),

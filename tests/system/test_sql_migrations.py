@@ -185,6 +185,12 @@ def test_a_table_in_a_dump_is_captured_without_drift_after_restore(
                                 "FROM pgripple.watched()") == [
             ("public.item", None)]
         take(restored)
+        # Its rows came before its triggers: the first look touches all.
+        restored.execute("SELECT * FROM pgripple.check_coverage()")
+        assert [(change["table"], "whole" in change)
+                for change in take(restored)] == [("public.item", True)]
+        restored.execute("SELECT * FROM pgripple.check_coverage()")
+        assert take(restored) == []
         restored.execute("UPDATE item SET name = 'z' WHERE id = 1")
         assert "drift" not in take_one(restored)
         # The oid in the capture function is the old table's, which is slower.

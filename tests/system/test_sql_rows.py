@@ -60,11 +60,11 @@ def test_rows_of_2_mb_are_captured_quickly(make_table):
     database = make_table("v text, n int")
     database.execute("INSERT INTO t_1 (id, v) VALUES (1, repeat('x', 2000000));"
                      "INSERT INTO t_1 (id, v)"
-                     " SELECT i, v FROM t, generate_series(2, 100) AS i")
+                     " SELECT i, v FROM t, generate_series(2, 600) AS i")
     take(database)
     database.execute("SET statement_timeout = '5s'; UPDATE t SET n = 1")
     changes = take(database)
-    assert len(changes) == 100
+    assert len(changes) == 600
     assert all(change["new"][0]["v"] == UNKNOWN for change in changes)
 
 

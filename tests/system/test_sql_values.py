@@ -200,10 +200,14 @@ def test_chunks_hold_1000_images_and_64_kb_at_most(installed):
 
 
 def test_a_session_warmed_by_small_statements_is_quick_with_large(installed):
+    """plpgsql keeps the plans of the first statements: nested loops over
+    100,000 old and as many new rows would take minutes."""
     installed.execute("CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0);"
-                      "INSERT INTO t SELECT n FROM generate_series(1, 30000) n")
+                      "INSERT INTO t SELECT n FROM generate_series(1, 100000) n")
     watch(installed, "t", "id")
     for _ in range(8):
         installed.execute("UPDATE t SET n = n + 1 WHERE id = 1;"
                           "UPDATE t SET n = n + 1 WHERE id < 3")
+    take(installed)
     installed.execute("SET statement_timeout = '10s'; UPDATE t SET n = n + 1")
+    assert sum(len(change["new"]) for change in take(installed)) == 100000

@@ -191,6 +191,34 @@ def has_room(session, sql):
         return False
 
 
+# ---- an output function that fails ----
+
+OUTPUT = """
+CREATE FUNCTION {0}_in(cstring) RETURNS {0}
+    LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION {0}_out({0}) RETURNS cstring
+    LANGUAGE internal IMMUTABLE STRICT AS '{1}';
+CREATE TYPE {0} (INPUT = {0}_in, OUTPUT = {0}_out, LIKE = text)"""
+
+
+def test_an_output_function_that_fails_fails_the_writer(items):
+    """The value's text cannot be known. A column that is not captured does not
+    matter."""
+    items.execute("SET client_min_messages = error; CREATE TYPE odd;"
+                  + OUTPUT.format("odd", "pg_node_tree_in")
+                  + "; CREATE TABLE strange (id int PRIMARY KEY, v odd)")
+    watch(items, "strange", "id")
+    items.execute("INSERT INTO strange VALUES (1, 'a')")
+    assert take_one(items)["new"] == [{"id": "1"}]
+    watch(items, "strange", "id", "v")
+    writer = items.connect()
+    error = fails_with(writer, "0A000", "INSERT INTO strange VALUES (2, 'b')")
+    assert "cannot accept a value of type pg_node_tree" in str(error)
+    watch(items, "strange", "id")
+    run(writer, "INSERT INTO strange VALUES (2, 'b')")
+    assert take(items)[-1]["new"] == [{"id": "2"}]
+
+
 # ---- temporary files ----
 
 def test_old_and_new_rows_count_as_temporary_files(items):
