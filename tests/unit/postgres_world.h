@@ -192,30 +192,63 @@ world_ask(struct world *world, const char *format, ...)
 }
 
 static inline void
-world_open(struct world *world)
+server_conninfo(char conninfo[256], const char *folder, const char *database)
 {
-	static int n_databases;
-	char conninfo[160], sql[64];
-	struct command *command;
+	(void)snprintf(
+	    conninfo, 256, "host=%s dbname=%s user=postgres", folder, database);
+}
 
+/* In a database that other tests may use, too. */
+static inline void
+world_open_in(struct world *world, const char *database)
+{
 	memset(world, 0, sizeof(*world));
 	server_folder(world->folder, getppid());
-	(void)snprintf(world->database, sizeof(world->database), "test%d_%d",
-	    (int)getpid(), n_databases++);
-	(void)snprintf(conninfo, sizeof(conninfo),
-	    "host=%s dbname=postgres user=postgres", world->folder);
-	command = world_connect(conninfo);
-	(void)snprintf(sql, sizeof(sql), "CREATE DATABASE %s", world->database);
-	CHECK(command_script(command, sql, NULL, err));
-	command_close(command);
-	(void)snprintf(world->conninfo, sizeof(world->conninfo),
-	    "host=%s dbname=%s user=postgres", world->folder, world->database);
+	(void)snprintf(
+	    world->database, sizeof(world->database), "%s", database);
+	server_conninfo(world->conninfo, world->folder, database);
 	world->admin = world_connect(world->conninfo);
 	world->user = world_connect(world->conninfo);
 	CHECK(
 	    command_script(world->user, "SET search_path = public", NULL, err));
 	world->base = event_base_new();
 	cr_assert_not_null(world->base);
+}
+
+/* A connection to a database where nothing is installed. */
+static inline struct command *
+server_connect(void)
+{
+	char folder[64], conninfo[256];
+
+	server_folder(folder, getppid());
+	server_conninfo(conninfo, folder, "postgres");
+	return world_connect(conninfo);
+}
+
+/* In a copy of a database to which nobody is connected. */
+static inline void
+world_open_copy(
+    struct world *world, struct command *command, const char *template)
+{
+	static int n_databases;
+	char database[32], sql[128];
+
+	(void)snprintf(database, sizeof(database), "test%d_%d", (int)getpid(),
+	    n_databases++);
+	(void)snprintf(sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE %s",
+	    database, template);
+	CHECK(command_script(command, sql, NULL, err));
+	world_open_in(world, database);
+}
+
+static inline void
+world_open(struct world *world)
+{
+	struct command *command = server_connect();
+
+	world_open_copy(world, command, "template0");
+	command_close(command);
 }
 
 static inline void
@@ -290,16 +323,21 @@ world_begin(struct world *world, const struct session_options *options)
 	session_start(world->session);
 }
 
+static inline void
+world_begin_up(struct world *world)
+{
+	struct session_options options = world_options(world->conninfo);
+
+	world_begin(world, &options);
+	world_until(world, world->n_up == 1);
+}
+
 /* A session that is up, in a fresh database. */
 static inline void
 world_open_up(struct world *world)
 {
-	struct session_options options;
-
 	world_open(world);
-	options = world_options(world->conninfo);
-	world_begin(world, &options);
-	world_until(world, world->n_up == 1);
+	world_begin_up(world);
 }
 
 /* What a statement was told. */

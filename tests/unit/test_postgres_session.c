@@ -6,6 +6,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+/* These need no database of their own, and making one takes a while. */
+static void
+open_up(struct world *world)
+{
+	world_open_in(world, "postgres");
+	world_begin_up(world);
+}
+
 static pid_t
 backend_pid(struct world *world)
 {
@@ -58,7 +66,7 @@ Test(postgres_session, answers_queries_with_parameters)
 	struct told told = {0};
 	const char *values[] = {"a\"b'c", NULL};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(world.session, "SELECT $1::text, $2::text IS NULL",
 	    2, values, world_on_answer, &told, err));
 	cr_expect(session_is_busy(world.session));
@@ -75,7 +83,7 @@ Test(postgres_session, refuses_a_second_statement)
 	struct told told = {0};
 	struct pgripple_error refusal;
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(
 	    world.session, "SELECT 1", 0, NULL, world_on_answer, &told, err));
 	cr_expect_eq(session_query(world.session, "SELECT 2", 0, NULL,
@@ -92,7 +100,7 @@ Test(postgres_session, tells_what_the_server_refused)
 	struct world world;
 	struct told told;
 
-	world_open_up(&world);
+	open_up(&world);
 	told = world_query(&world, "SELECT * FROM nothing");
 	cr_expect_eq(told.outcome, SESSION_FAILED);
 	cr_expect_str_eq(told.sqlstate, "42P01");
@@ -108,7 +116,7 @@ Test(postgres_session, runs_a_script_as_one_transaction)
 	struct world world;
 	struct told told = {0};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_script(world.session,
 	    "SET LOCAL enable_seqscan = off; SHOW enable_seqscan",
 	    world_on_answer, &told, err));
@@ -129,7 +137,7 @@ Test(postgres_session, sends_and_reads_more_than_a_socket_holds)
 
 	memset(text, 'x', length);
 	text[length] = '\0';
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(world.session,
 	    "SELECT md5($1), repeat($1, 2) FROM generate_series(1, 1)", 1,
 	    values, world_on_answer, &told, err));
@@ -145,7 +153,7 @@ Test(postgres_session, hears_notifications_in_every_state)
 	struct world world;
 	struct told told = {0};
 
-	world_open_up(&world);
+	open_up(&world);
 	(void)world_query(&world, "LISTEN bell");
 	(void)world_ask(&world, "NOTIFY bell");
 	world_until(&world, world.n_notified == 1);
@@ -162,7 +170,7 @@ Test(postgres_session, comes_back_after_its_backend_was_terminated)
 	struct world world;
 	pid_t pid;
 
-	world_open_up(&world);
+	open_up(&world);
 	pid = backend_pid(&world);
 	(void)world_ask(&world, "SELECT pg_terminate_backend(%d)", (int)pid);
 	world_until(&world, world.n_down == 1);
@@ -179,7 +187,7 @@ Test(postgres_session, tells_a_statement_that_it_is_lost)
 	struct told told = {0};
 	pid_t pid;
 
-	world_open_up(&world);
+	open_up(&world);
 	pid = backend_pid(&world);
 	CHECK(session_query(world.session, "SELECT pg_sleep(20)", 0, NULL,
 	    world_on_answer, &told, err));
@@ -201,7 +209,7 @@ Test(postgres_session, gives_up_a_backend_that_sleeps_while_idle)
 	pid_t pid;
 	int64_t began_us;
 
-	world_open_up(&world);
+	open_up(&world);
 	pid = backend_pid(&world);
 	began_us = clock_monotonic_us();
 	cr_assert_eq(kill(pid, SIGSTOP), 0);
@@ -221,7 +229,7 @@ Test(postgres_session, gives_up_a_backend_that_sleeps_over_a_statement)
 	struct told told = {0};
 	pid_t pid;
 
-	world_open(&world);
+	world_open_in(&world, "postgres");
 	options = world_options(world.conninfo);
 	options.statement_timeout_ms = 100; /* and five seconds of grace */
 	world_begin(&world, &options);
@@ -244,7 +252,7 @@ Test(postgres_session, is_told_of_the_servers_own_timeout)
 	struct session_options options;
 	struct told told;
 
-	world_open(&world);
+	world_open_in(&world, "postgres");
 	options = world_options(world.conninfo);
 	options.statement_timeout_ms = 100;
 	world_begin(&world, &options);
@@ -263,7 +271,7 @@ Test(postgres_session, holds_a_statement_until_the_heartbeat_is_answered)
 	const char *values[] = {"kept", NULL};
 	pid_t pid;
 
-	world_open_up(&world);
+	open_up(&world);
 	pid = backend_pid(&world);
 	cr_assert_eq(kill(pid, SIGSTOP), 0);
 	/* Long enough for a heartbeat to be sent, not for its deadline. */
@@ -285,7 +293,7 @@ Test(postgres_session, gives_up_when_a_heartbeat_is_not_true)
 {
 	struct world world;
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_set_heartbeat(world.session, "SELECT false", err));
 	world_until(&world, world.n_down == 1);
 	world_until(&world, world.n_up == 2);
@@ -297,7 +305,7 @@ Test(postgres_session, waits_for_a_server_that_is_not_there)
 	struct world world;
 	struct session_options options;
 
-	world_open(&world);
+	world_open_in(&world, "postgres");
 	options = world_options("host=/nowhere user=x password=tops3cret");
 	world_begin(&world, &options);
 	for (int i = 0; i < 50; i++)
@@ -315,7 +323,7 @@ Test(postgres_session, finds_the_second_host)
 	struct session_options options;
 	char conninfo[256];
 
-	world_open(&world);
+	world_open_in(&world, "postgres");
 	(void)snprintf(conninfo, sizeof(conninfo),
 	    "host=/nowhere,%s dbname=%s user=postgres", world.folder,
 	    world.database);
@@ -348,7 +356,7 @@ Test(postgres_session, is_not_starved_by_a_silent_first_host)
 	char folder[64], conninfo[256], path[96];
 	int fd;
 
-	world_open(&world);
+	world_open_in(&world, "postgres");
 	fd = listen_in_silence(folder);
 	(void)snprintf(conninfo, sizeof(conninfo),
 	    "host=%s,%s dbname=%s user=postgres", folder, world.folder,
@@ -370,7 +378,7 @@ Test(postgres_session, is_told_once_that_it_was_stopped)
 	struct world world;
 	struct told told = {0};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(world.session, "SELECT pg_sleep(20)", 0, NULL,
 	    world_on_answer, &told, err));
 	session_stop(world.session);
@@ -400,7 +408,7 @@ Test(postgres_session, may_be_freed_from_its_own_callback)
 	struct world world;
 	struct told told = {.world = &world};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(
 	    world.session, "SELECT 1", 0, NULL, free_it, &told, err));
 	world_until(&world, told.n == 1);
@@ -412,7 +420,7 @@ Test(postgres_session, completes_its_statement_when_freed)
 	struct world world;
 	struct told told = {0};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(world.session, "SELECT pg_sleep(20)", 0, NULL,
 	    world_on_answer, &told, err));
 	session_free(world.session);
@@ -439,7 +447,7 @@ Test(postgres_session, takes_the_next_statement_from_inside_the_answer)
 	struct world world;
 	struct told told = {.world = &world};
 
-	world_open_up(&world);
+	open_up(&world);
 	CHECK(session_query(
 	    world.session, "SELECT 1", 0, NULL, submit_again, &told, err));
 	world_until(&world, told.n == 3);
@@ -451,7 +459,7 @@ Test(postgres_session, starts_over_when_given_up)
 	struct world world;
 	struct pgripple_error err;
 
-	world_open_up(&world);
+	open_up(&world);
 	pgripple_error_set(&err, PGRIPPLE_ERROR_PEER, "of no use");
 	session_give_up(world.session, &err);
 	cr_expect_eq(world.n_down, 0);
