@@ -5,9 +5,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from django.test import override_settings
 
-from django_project.at_work import ADDED, CHOSEN
+from django_project.at_work import ADDED, CHOSEN    # first: sets Django up
+from django_project.app.models import Team
 from django_project.changes import CHANGES
 from django_project.queries import QUERIES
 from harness.flow import wait_quiet
@@ -93,6 +95,24 @@ def lost_today(site, keys, today):
     gone = lost(site, keys)
     site.daemon.resume()
     return gone
+
+
+def test_what_is_rolled_back_drops_nothing(at_work, keys):
+    at_work.fill()
+    read_all()
+    at_work.write("BEGIN; UPDATE app_team SET name = 'x', tournament_id = 3;"
+                  " DELETE FROM app_game; ROLLBACK")
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Team.objects.update(name="x")
+        raise ZeroDivisionError
+    at_work.write("BEGIN; UPDATE app_team SET name = 'x' WHERE id = 5;"
+                  " SAVEPOINT s; UPDATE app_tournament SET name = 'x';"
+                  " ROLLBACK TO s; COMMIT")
+    wait_quiet(at_work.database)
+    gone = lost(at_work, keys)
+    assert {"team_5", "teams_without_tournament"} <= gone
+    assert not gone & {"team_1", "tournament_1", "games_of_a_team",
+                       "teams_of_tournament_1", "tournament_page_3"}
 
 
 @pytest.mark.parametrize("name", CHANGES)

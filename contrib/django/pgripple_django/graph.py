@@ -94,7 +94,7 @@ def neighbours(model):
 
 
 def foreign_keys(model):
-    """Foreign keys and one-to-one fields with a column in the model's table."""
+    """Foreign keys and one-to-one fields with a column in its table."""
     return [field for field in model._meta.local_fields
             if field.remote_field is not None and field.column is not None
             and (field.many_to_one or field.one_to_one)]

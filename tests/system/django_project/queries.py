@@ -23,7 +23,8 @@ def query(function):
 def listing(name, queryset):
     """A query that lists objects, with all that a cached object holds."""
     QUERIES[name] = lambda: [
-        tuple(getattr(obj, field.attname) for field in obj._meta.concrete_fields)
+        tuple(getattr(obj, field.attname)
+              for field in obj._meta.concrete_fields)
         for obj in queryset().order_by("pk")]
 
 
