@@ -400,11 +400,6 @@ check_kind(struct loader *l, struct reading *r)
 		read_cacheops(l, r->kind, rule);
 	else if (read_text(l, r->kind, &word))
 		read_template(l, r->kind, &rule->key);
-	if (rule->kind == PGRIPPLE_RULE_CACHEOPS && rule->repeat_ms != 0)
-		loader_add(l, r->kind->key->at,
-		    "\"repeat_after\" with the rule \"%s\" is not supported "
-		    "by this version",
-		    r->kind->key->text);
 }
 
 /* "team: {id}" is a map; so is "team:{id}": { ... }.  True if it was told. */

@@ -13,15 +13,12 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/glob.h"
 #include "core/operation.h"
 #include "flow/batch_private.h"
+#include "flow/leftovers.h"
 #include "flow/targets.h"
 #include "observe/log.h"
 #include "redis/apply.h"
-
-/* Of dependencies that one batch looks for. */
-#define MANY_PATTERNS 20
 
 /* What is left to do of large tags. */
 
@@ -45,48 +42,6 @@ add_drain(struct batch *batch, const struct pgripple_operation *tag,
 	};
 	if (key.failed || drain->key == NULL)
 		return pgripple_error_nomem(err);
-	batch->n_drains++;
-	return 0;
-}
-
-/* What depends on rows of django-cacheops.  Each pattern is a walk through all
- * keys: of many, one for the whole table is made. */
-static const char *
-dependency_of(struct batch *batch, const struct pgripple_operation *row,
-    const struct redis_leftover *left, bool has_many, size_t *ret_length)
-{
-	CLEANUP(buf_done) struct buf key = BUF_INIT;
-
-	if (left->is_pattern && has_many) {
-		glob_escape(&key, row->key, row->key_length);
-		buf_add_char(&key, '*');
-	} else {
-		buf_add(&key, left->key, left->key_length);
-	}
-	*ret_length = key.n;
-	return key.failed ? NULL : arena_copy(batch->arena, key.bytes, key.n);
-}
-
-static int
-add_dependency(struct batch *batch, const struct pgripple_operation *row,
-    const struct redis_leftover *left, bool has_many,
-    struct pgripple_error *err)
-{
-	struct pgripple_operation *task = &batch->drains[batch->n_drains];
-
-	*task = (struct pgripple_operation){
-	    .kind = left->is_pattern ? PGRIPPLE_OPERATION_SCAN
-				     : PGRIPPLE_OPERATION_CONJ,
-	    .each = PGRIPPLE_OPERATION_CONJ,
-	    .target = row->target,
-	};
-	task->key =
-	    dependency_of(batch, row, left, has_many, &task->key_length);
-	if (task->key == NULL)
-		return pgripple_error_nomem(err);
-	for (size_t i = 0; i < batch->n_drains; i++)
-		if (operation_equals(task, &batch->drains[i]))
-			return 0;
 	batch->n_drains++;
 	return 0;
 }
@@ -121,8 +76,8 @@ take_leftovers(const struct batch_part *part,
 		    &part->operations[left->operation];
 
 		if (left->key != NULL &&
-		    add_dependency(batch, tag, left,
-			result->n_leftovers > MANY_PATTERNS, err) < 0)
+		    leftovers_add(batch->arena, result, left, tag,
+			batch->drains, &batch->n_drains, err) < 0)
 			return -1;
 		if ((left->is_aside && add_drain(batch, tag, true, err) < 0) ||
 		    (left->is_itself && add_drain(batch, tag, false, err) < 0))

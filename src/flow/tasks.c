@@ -25,8 +25,8 @@ forget(struct tasks *tasks)
 {
 	arena_free(tasks->arena);
 	tasks->arena = NULL;
-	tasks->operations = tasks->messages = NULL;
-	tasks->n_operations = tasks->n_messages = 0;
+	tasks->operations = tasks->messages = tasks->scans = NULL;
+	tasks->n_operations = tasks->n_messages = tasks->n_scans = 0;
 	tasks->first = (struct pgripple_operation){0};
 	tasks->reason = NULL;
 }

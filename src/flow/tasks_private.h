@@ -36,6 +36,10 @@ struct tasks {
 	/* Messages wait until the drains before them have come to their end. */
 	struct pgripple_operation *messages;
 	size_t n_messages;
+	/* What rows of django-cacheops left to be looked for, one after the
+	 * other, before messages. */
+	struct pgripple_operation *scans;
+	size_t n_scans;
 	size_t target;
 	struct pgripple_operation first; /* for the log */
 	const char *reason; /* why it is to be rejected in the end, or NULL */

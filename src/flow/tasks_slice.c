@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
+#include "flow/leftovers.h"
 #include "flow/targets.h"
 #include "flow/tasks_private.h"
 #include "observe/log.h"
@@ -72,6 +74,22 @@ end_slice(struct tasks *tasks, bool is_last)
 	tasks_step(tasks, is_last ? TASKS_ON_LAST_SLICE : TASKS_ON_SLICE);
 }
 
+/* When nothing is left of the operations at hand. */
+static bool
+has_next(struct tasks *tasks)
+{
+	if (tasks->n_scans > 0) {
+		start_over(tasks);
+		tasks->operations = &tasks->scans[--tasks->n_scans];
+		tasks->n_operations = 1;
+		return true;
+	}
+	tasks->operations = tasks->messages;
+	tasks->n_operations = tasks->n_messages;
+	tasks->n_messages = 0;
+	return tasks->n_operations > 0;
+}
+
 static void
 on_scanned(void *context, enum redis_apply_outcome outcome,
     const struct redis_scan_result *result, const struct pgripple_error *err)
@@ -87,28 +105,50 @@ on_scanned(void *context, enum redis_apply_outcome outcome,
 		tasks_reject(tasks, result->reason);
 	(void)snprintf(
 	    tasks->cursor, sizeof(tasks->cursor), "%s", result->next_cursor);
-	end_slice(tasks, result->is_last);
+	end_slice(tasks, result->is_last && !has_next(tasks));
 }
 
-/* Drains that have not come to their end, then messages. */
-static bool
-has_more(struct tasks *tasks, const struct redis_apply_result *result)
+/* Drains that have not come to their end stay, each once; what rows of
+ * django-cacheops left comes after them. */
+static int
+take_leftovers(struct tasks *tasks, const struct redis_apply_result *result,
+    struct pgripple_error *err)
 {
-	size_t n = 0;
+	struct pgripple_operation *more =
+	    arena_array(tasks->arena, result->n_leftovers, sizeof(*more));
+	struct pgripple_operation *scans =
+	    arena_array(tasks->arena, result->n_leftovers, sizeof(*scans));
+	size_t n = 0, n_scans = 0;
 
+	if (more == NULL || scans == NULL)
+		return pgripple_error_nomem(err);
 	for (size_t i = 0; i < result->n_leftovers; i++) {
-		size_t operation = result->leftovers[i].operation;
+		const struct redis_leftover *left = &result->leftovers[i];
+		const struct pgripple_operation *operation =
+		    &tasks->operations[left->operation];
 
-		if (i == 0 || operation != result->leftovers[i - 1].operation)
-			tasks->operations[n++] = tasks->operations[operation];
+		if (left->key == NULL &&
+		    (i == 0 || left->operation != left[-1].operation))
+			more[n++] = *operation;
 	}
+	for (size_t i = 0; i < result->n_leftovers; i++) {
+		const struct redis_leftover *left = &result->leftovers[i];
+
+		if (left->key != NULL &&
+		    leftovers_add(tasks->arena, result, left,
+			&tasks->operations[left->operation],
+			left->is_pattern ? scans : more,
+			left->is_pattern ? &n_scans : &n, err) < 0)
+			return -1;
+	}
+	tasks->operations = more;
 	tasks->n_operations = n;
-	if (tasks->n_operations > 0)
-		return true;
-	tasks->operations = tasks->messages;
-	tasks->n_operations = tasks->n_messages;
-	tasks->n_messages = 0;
-	return tasks->n_operations > 0;
+	/* Only the first slice has rows. */
+	if (n_scans > 0) {
+		tasks->scans = scans;
+		tasks->n_scans = n_scans;
+	}
+	return 0;
 }
 
 static void
@@ -116,15 +156,20 @@ on_applied(void *context, enum redis_apply_outcome outcome,
     const struct redis_apply_result *result, const struct pgripple_error *err)
 {
 	struct tasks *tasks = context;
+	struct pgripple_error local;
 
 	if (outcome != REDIS_APPLY_DONE) {
 		fail_slice(tasks, outcome, err);
 		return;
 	}
+	if (take_leftovers(tasks, result, &local) < 0) {
+		fail_slice(tasks, REDIS_APPLY_REFUSED, &local);
+		return;
+	}
 	tasks->n_removed += result->n_removed;
 	if (result->n_rejections > 0)
 		tasks_reject(tasks, result->rejections[0].reason);
-	end_slice(tasks, !has_more(tasks, result));
+	end_slice(tasks, tasks->n_operations == 0 && !has_next(tasks));
 }
 
 static int

@@ -9,6 +9,7 @@ import pytest
 
 from harness.daemon import run_cli
 from harness.flow import install, wait_quiet
+from harness.wait import wait_until
 
 SCHEMA = """
     CREATE TYPE mood AS ENUM ('glad', 'sad');
@@ -239,3 +240,40 @@ def test_check_tells_what_nobody_named(at_work, cache):
     done = run_cli("check", "--offline", "-c", config.path)
     assert ('table public.app_team: rule "cacheops" takes all its columns from'
             ' the database') in done.stdout
+
+
+def test_a_repeat_comes_to_its_end_with_any_value_too(
+        database, redis_server, cache, make_config, make_daemon):
+    """What the first strike left to scans, and what readers put back."""
+    database.execute(SCHEMA)
+    config = make_config(database.conninfo(), redis_server.url, GRAPH.replace(
+        "          - cacheops: { columns: { own: owner } }",
+        "          - { cacheops: {}, repeat_after: 300ms }\n"
+        "          - { publish: done, message: '{id}', repeat_after: 300ms }"),
+        {"limits": {"tag_members": 10}})
+    install(config)
+    make_daemon(config)
+    heard = cache.pubsub(ignore_subscribe_messages=True)
+    heard.subscribe("done")
+
+    def read():
+        cache.sadd("schemes:app_team", "id", "notes")
+        for scheme in ("id=1", "notes=n"):
+            cache.sadd(f"conj:app_team:{scheme}", f"q:{scheme}",
+                       *(f"q:{scheme}:{n}" for n in range(30)))
+            cache.mset({f"q:{scheme}": 1, f"q:{scheme}:7": 1})
+
+    def is_gone():
+        return not cache.keys("q:*") and not cache.keys("*conj:*")
+
+    def messages():
+        return heard.get_message(timeout=0.01) is not None
+
+    read()
+    database.execute("UPDATE app_team SET notes = 'm' WHERE id = 1")
+    wait_until(is_gone, 15, "the first strike")
+    wait_until(messages, 15, "the message of the change")
+    read()
+    wait_until(is_gone, 15, "the repeat")
+    wait_until(messages, 15, "the message of the repeat")
+    wait_quiet(database)
