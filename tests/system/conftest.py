@@ -25,6 +25,9 @@ database_numbers = itertools.count(1)
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "sql: of the schema alone, the same with every build")
+    config.addinivalue_line(
+        "markers", "once: of servers and clients rather than of our code: "
+        "long, and run with one build")
 
 
 @pytest.fixture(autouse=True)

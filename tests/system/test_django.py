@@ -25,6 +25,8 @@ from pgripple_django import (invalidate_after_commit,
                              waiting)
 from pgripple_django.invalidation import rows_of
 
+pytestmark = pytest.mark.once
+
 GRAPH = """\
     models:
       app_team: { table: app_team, invalidate: ["app_team:{id}"] }

@@ -14,6 +14,8 @@ from django_project.changes import CHANGES
 from django_project.queries import QUERIES
 from harness.flow import wait_quiet
 
+pytestmark = pytest.mark.once
+
 # They depend on a row all of whose columns are NULL. cacheops never drops
 # them, also when it should; pgripple does so with every change of the table.
 OUTER_JOINS = {"without_teams", "without_draft"}

@@ -10,6 +10,8 @@ import pytest
 from django_project.at_work import MANAGE
 from harness.daemon import environment
 
+pytestmark = pytest.mark.once
+
 
 def printed(*args, **env):
     """Without servers: models alone tell."""

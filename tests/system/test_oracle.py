@@ -10,6 +10,8 @@ from harness.planted import build_planted
 from histories.tournament import TournamentCase
 from oracle import Case, Oracle, Stale
 
+pytestmark = pytest.mark.once
+
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "planted")
 
 # 210 rounds; a slow build has seen enough after a third of them.

@@ -12,6 +12,8 @@ from harness.postgres import run
 from harness.recipes import (Racer, install_node_modules, read_blocks,
                              write_blocks)
 
+pytestmark = pytest.mark.once
+
 N_FILLS = 240           # each overtaken by a change of its row
 N_ROUNDS = 10           # each of fills overtaken by a change of all rows
 N_AT_A_TIME = 8

@@ -6,6 +6,8 @@ from harness.flow import install, vanished, wait_quiet, warm
 from harness.outbox import take, take_one, watch
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.once
+
 UNKNOWN = {"unknown": "too large"}
 
 # Where the rows are: in a partition whose columns have another order, or in a

@@ -8,6 +8,8 @@ from harness.flow import install, wait_quiet
 from harness.mirror import Mirror, Writers
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.once
+
 GRAPH = """\
 models:
   event:

@@ -15,6 +15,8 @@ from harness.outbox import take, take_one, watch
 from harness.postgres import Postgres, run
 from harness.wait import wait_until
 
+pytestmark = pytest.mark.once
+
 GRAPH = """\
 models:
   item:
