@@ -153,8 +153,8 @@ static const char *const bad_lists[] = {
     "{\"all\":{}}",
     "{\"all\":[7]}",
     "{\"all\":[{\"do\":\"scan\",\"pattern\":\"team:*\"}]}",
-    "{\"all\":[{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"m\"]},"
-    "{\"do\":\"unlink\",\"key\":\"a\"}]}",
+    ("{\"all\":[{\"do\":\"publish\",\"key\":\"c\",\"values\":[\"m\"]},"
+     "{\"do\":\"unlink\",\"key\":\"a\"}]}"),
     "[]",
 };
 
