@@ -1,8 +1,9 @@
 #!/bin/bash
 # What takes too long for every change: the models in larger sizes (half an
 # hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
-# minutes), random histories for the oracle (half an hour), and the daemon under
-# valgrind. Run scripts/test.sh first.
+# minutes), random histories for the oracle (half an hour), the system tests that
+# scripts/test.sh runs with gcc alone with the sanitizers too, and the daemon
+# under valgrind. Run scripts/test.sh first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
@@ -21,6 +22,10 @@ PGRIPPLE_BUILD=build-test PGRIPPLE_DOORBELL_SECONDS=600 \
 
 echo "== random histories"
 PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/system/oracle.py --minutes 30
+
+echo "== long system tests with the sanitizers"
+PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest tests/system -q -n 3 \
+    -p no:cacheprovider -m once
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \
