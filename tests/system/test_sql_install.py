@@ -1,10 +1,13 @@
 """Installing, watching, inspecting, uninstalling."""
 
+import os
+import shutil
+
 import psycopg2
 import pytest
 
 from harness.outbox import take, take_one, watch
-from harness.postgres import ROOT, run
+from harness.postgres import ROOT, read_sql, run
 
 pytestmark = pytest.mark.sql
 
@@ -20,10 +23,6 @@ def problem(database):
     return database.value("SELECT problem FROM pgripple.watched()")
 
 
-def open_sql(name):
-    return open(f"{ROOT}/sql/{name}", encoding="utf-8")
-
-
 def has_capture_function(database):
     return database.value(
         "SELECT to_regprocedure('pgripple.\"public.item\"()') IS NOT NULL")
@@ -35,11 +34,12 @@ def test_the_versions_can_be_asked(installed):
 
 
 def test_psql_runs_the_file_twice_without_a_word(database, postgres):
+    folder = os.path.join(postgres.folder, database.name)
+    shutil.copytree(f"{ROOT}/sql", folder)
     for _ in range(2):
-        with open_sql("pgripple.sql") as sql:
-            done = postgres.run_tool(
-                "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d",
-                database.conninfo(), input=sql.read())
+        done = postgres.run_tool(
+            "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f",
+            f"{folder}/pgripple.sql", "-d", database.conninfo())
         assert done.stdout + done.stderr == ""
 
 
@@ -55,8 +55,7 @@ def test_an_upgrade_keeps_changes_watched_tables_and_mode(items):
 
 
 def test_the_schema_can_have_another_name(database):
-    with open_sql("pgripple.sql") as sql:
-        text = sql.read()
+    text = read_sql("sql/pgripple.sql")
     database.execute(text.replace("pgripple.", '"My Ripple".')
                      .replace("SCHEMA pgripple", 'SCHEMA "My Ripple"'))
     database.execute("""
@@ -65,8 +64,7 @@ def test_the_schema_can_have_another_name(database):
         INSERT INTO item VALUES (2), (3); ALTER TABLE item ADD n int;
         UPDATE item SET n = 1; TRUNCATE item""")
     assert database.value('SELECT count(*) FROM "My Ripple".outbox') == 4
-    with open_sql("uninstall.sql") as sql:
-        text = sql.read()
+    text = read_sql("sql/uninstall.sql")
     database.execute(text.replace("pgripple.", '"My Ripple".')
                      .replace("SCHEMA pgripple", 'SCHEMA "My Ripple"'))
     assert database.value("SELECT count(*) FROM pg_trigger") == 0

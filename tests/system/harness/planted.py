@@ -41,7 +41,9 @@ def compile_one(build, folder, path):
     for option in ("-MQ", "-MF"):
         del words[words.index(option):words.index(option) + 2]
     words.remove("-MD")
-    words[1:1] = [f"-I{folder}/src", f"-I{folder}/include"]
+    # After the compiler, which may be two words ("ccache cc").
+    first = next(i for i, word in enumerate(words) if word.startswith("-"))
+    words[first:first] = [f"-I{folder}/src", f"-I{folder}/include"]
     run(words, entry["directory"])
     return made
 

@@ -1,5 +1,6 @@
 """A private Postgres cluster, and databases in it."""
 
+import functools
 import glob
 import os
 import re
@@ -13,6 +14,14 @@ import psycopg2.extensions
 from harness.process import Server, free_port
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+
+
+@functools.cache
+def read_sql(path):
+    """A file of the repository, with the files that it includes."""
+    return subprocess.run(
+        [os.path.join(ROOT, "scripts/join_sql.sh"), os.path.join(ROOT, path)],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def bin_folder():
@@ -154,8 +163,7 @@ class Database:
 
     def run_file(self, path):
         """Run a file of the repository as one multi-statement string."""
-        with open(os.path.join(ROOT, path), encoding="utf-8") as sql:
-            self.execute(sql.read())
+        self.execute(read_sql(path))
         return self
 
     def install(self):
