@@ -22,10 +22,12 @@ only() {
 }
 
 refuse "base is the lowest layer" \
-    '"(config|core|observe|postgres|redis|flow|cli)/' src/base
+    '"(config|core|observe|net|postgres|redis|flow|cli)/' src/base
 refuse "config and core know nothing above" \
-    '"(observe|postgres|redis|flow|cli)/' src/config src/core
-refuse "observe knows nothing above" '"(postgres|redis|flow|cli)/' src/observe
+    '"(observe|net|postgres|redis|flow|cli)/' src/config src/core
+refuse "observe knows nothing above" \
+    '"(net|postgres|redis|flow|cli)/' src/observe
+refuse "net knows nothing above" '"(postgres|redis|flow|cli)/' src/net
 refuse "postgres knows neither redis nor what is above" \
     '"(redis|flow|cli)/' src/postgres
 refuse "redis knows neither postgres nor what is above" \

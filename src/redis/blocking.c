@@ -9,8 +9,9 @@
 
 #include <hiredis/hiredis.h>
 
-#include "redis/address.h"
+#include "net/resolve.h"
 #include "redis/reply.h"
+#include "redis/socket.h"
 #include "redis/url.h"
 
 struct redis_blocking {
@@ -102,18 +103,18 @@ static int
 connect_any(struct redis_blocking *blocking, struct pgripple_error *err)
 {
 	const struct redis_url *url = &blocking->url;
-	struct redis_addresses addresses;
+	struct resolved resolved;
 
 	if (url->is_unix)
 		return adopt(blocking,
 		    redisConnectUnixWithTimeout(url->path, blocking->timeout),
 		    err);
-	if (redis_resolve(url->host, &addresses, err) < 0)
+	if (resolve_now(url->host, &resolved, err) < 0)
 		return -1;
-	for (size_t i = 0; i < addresses.n_ips; i++)
+	for (size_t i = 0; i < resolved.n_addresses; i++)
 		if (adopt(blocking,
-			redisConnectWithTimeout(
-			    addresses.ips[i], url->port, blocking->timeout),
+			redisConnectWithTimeout(resolved.addresses[i],
+			    url->port, blocking->timeout),
 			err) == 0)
 			return 0;
 	return -1;

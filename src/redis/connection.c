@@ -24,10 +24,11 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "net/resolve.h"
 #include "observe/log.h"
 #include "redis/adapter.h"
-#include "redis/address.h"
 #include "redis/connection_states.h"
+#include "redis/socket.h"
 #include "redis/url.h"
 
 #define RETRY_FIRST_MS 200
@@ -56,7 +57,8 @@ struct redis_connection {
 	int64_t due_us; /* when it really is */
 	struct event *release; /* deferred */
 
-	struct redis_addresses addresses;
+	struct resolve *resolve; /* the look-up under way */
+	struct resolved resolved;
 	size_t next_address;
 	redisAsyncContext *ac;
 	struct redis_verify verify;
@@ -223,8 +225,9 @@ complete_all(struct redis_connection *conn)
 static const char *
 current_address(const struct redis_connection *conn)
 {
-	return conn->url.is_unix ? conn->url.path
-				 : conn->addresses.ips[conn->next_address - 1];
+	return conn->url.is_unix
+		   ? conn->url.path
+		   : conn->resolved.addresses[conn->next_address - 1];
 }
 
 /* The context failed and is being freed by hiredis. */
@@ -263,36 +266,19 @@ close_context(struct redis_connection *conn)
 {
 	redisAsyncContext *ac = steal(&conn->ac);
 
+	resolve_cancel(steal(&conn->resolve));
 	if (ac != NULL)
 		redisAsyncFree(ac);
-}
-
-/* The next address, or the first one of a new look-up. */
-static int
-choose_address(struct redis_connection *conn, struct pgripple_error *err)
-{
-	if (conn->url.is_unix)
-		return 0;
-	if (conn->next_address >= conn->addresses.n_ips) {
-		conn->addresses.n_ips = 0;
-		conn->next_address = 0;
-		if (redis_resolve(conn->url.host, &conn->addresses, err) < 0)
-			return -1;
-	}
-	conn->next_address++;
-	return 0;
 }
 
 static int
 open_context(struct redis_connection *conn, struct pgripple_error *err)
 {
-	redisAsyncContext *ac;
+	redisAsyncContext *ac =
+	    conn->url.is_unix
+		? redisAsyncConnectUnix(current_address(conn))
+		: redisAsyncConnect(current_address(conn), conn->url.port);
 
-	if (choose_address(conn, err) < 0)
-		return -1;
-	ac = conn->url.is_unix
-		 ? redisAsyncConnectUnix(current_address(conn))
-		 : redisAsyncConnect(current_address(conn), conn->url.port);
 	if (ac == NULL)
 		return pgripple_error_nomem(err);
 	conn->ac = ac;
@@ -313,14 +299,48 @@ open_context(struct redis_connection *conn, struct pgripple_error *err)
 /* Actions */
 
 static void
+connect_next(struct redis_connection *conn)
+{
+	struct pgripple_error err;
+
+	if (!conn->url.is_unix)
+		conn->next_address++;
+	if (open_context(conn, &err) < 0)
+		step(conn, CONNECTION_EVENT_FAILED, &err);
+}
+
+static void
+on_resolved(void *context, const struct resolved *resolved,
+    const struct pgripple_error *err)
+{
+	struct redis_connection *conn = context;
+
+	conn->resolve = NULL;
+	if (resolved == NULL) {
+		step(conn, CONNECTION_EVENT_FAILED, err);
+		return;
+	}
+	conn->resolved = *resolved;
+	connect_next(conn);
+}
+
+/* To the next address, or to the first one of a new look-up. */
+static void
 do_connect(struct redis_connection *conn)
 {
 	struct pgripple_error err;
 
-	if (open_context(conn, &err) < 0)
+	arm(conn, conn->options.connect_timeout_ms);
+	if (conn->url.is_unix ||
+	    conn->next_address < conn->resolved.n_addresses) {
+		connect_next(conn);
+		return;
+	}
+	conn->resolved.n_addresses = 0;
+	conn->next_address = 0;
+	if (resolve_start(conn->base, conn->url.host, on_resolved, conn,
+		&conn->resolve, &err) < 0)
 		step(conn, CONNECTION_EVENT_FAILED, &err);
-	else
-		arm(conn, conn->options.connect_timeout_ms);
 }
 
 static void
@@ -378,7 +398,7 @@ do_announce(struct redis_connection *conn)
 	conn->server = conn->verify.server;
 	conn->announced = true;
 	conn->complained_us = 0;
-	conn->addresses.n_ips = 0; /* next time, ask the resolver again */
+	conn->resolved.n_addresses = 0; /* next time, ask the resolver again */
 	backoff_succeed(&conn->backoff);
 	arm_until(conn, watch_due(conn));
 	log_event(LOG_LEVEL_INFO, "redis.up",
@@ -487,7 +507,7 @@ do_wait(struct redis_connection *conn)
 {
 	int64_t delay_ms = 0;
 
-	if (conn->next_address >= conn->addresses.n_ips) {
+	if (conn->next_address >= conn->resolved.n_addresses) {
 		delay_ms = backoff_fail(&conn->backoff);
 		complain(conn, delay_ms);
 	}
