@@ -24,7 +24,7 @@ echo "== random histories"
 PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/system/oracle.py --minutes 30
 
 echo "== long system tests with the sanitizers"
-PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest tests/system -q -n 3 \
+PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest tests/system tests/fault -q -n 3 \
     -p no:cacheprovider -m once
 
 echo "== the daemon under valgrind"

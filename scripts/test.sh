@@ -56,10 +56,10 @@ unit() {
         "$(sum '^(Fail|Unexpected Pass|Timeout):' "$results/unit")"
 }
 
-# system FOLDER OPTION...: tests/system with that build, within twelve minutes
+# system FOLDER OPTION...: tests/system and tests/fault with that build, within twelve minutes
 system() {
     echo "== system tests ($1)"
-    PGRIPPLE_BUILD=$1 timeout 720 /usr/bin/python3 -m pytest tests/system \
+    PGRIPPLE_BUILD=$1 timeout 720 /usr/bin/python3 -m pytest tests/system tests/fault \
         -q -n 3 -p no:cacheprovider --junitxml "$results/system.xml" \
         "${@:2}" || true
     if [ ! -f "$results/system.xml" ]; then

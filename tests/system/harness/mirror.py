@@ -48,6 +48,9 @@ class Writers:
     statements(number) gives the SQL of a round, alternatives of which one must
     succeed while no migration is under way: a writer may meet a column or a
     table that is gone, but nothing that comes from pgripple.
+
+    reconnect: the server may go away; a writer waits for it and goes on. What
+    a session says first stands in prepare().
     """
 
     tolerated = (psycopg2.errors.UndefinedColumn,
@@ -56,9 +59,10 @@ class Writers:
                  # A cached plan, at the moment of a change of type.
                  psycopg2.errors.FeatureNotSupported)
 
-    def __init__(self, database, statements, n_writers=3):
+    def __init__(self, database, statements, n_writers=3, reconnect=False):
         self.database = database
         self.statements = statements
+        self.reconnect = reconnect
         self.gates = [threading.Lock() for _ in range(n_writers)]
         self.counts = [0] * n_writers
         self.failures = []
@@ -79,22 +83,48 @@ class Writers:
         for thread in self.threads:
             thread.join()
 
+    def prepare(self, session):
+        """Run by each writer when it has connected."""
+
+    def pause(self):
+        """Between two rounds."""
+
+    def _connect(self):
+        session = self.database.server.connect(self.database.name)
+        self.prepare(session)
+        return session
+
     def _write(self, place):
-        session = self.database.connect()
+        session = None
         number = place
         while not self.stopping.is_set() and not self.failures:
             number += len(self.threads)
-            with self.gates[place]:
-                for sql in self.statements(number):
-                    try:
-                        run(session, sql)
-                        self.counts[place] += 1
-                        break
-                    except psycopg2.Error as error:
-                        if (not isinstance(error, self.tolerated)
-                                or "pgripple" in str(error)):
-                            self.failures.append(error)
-                            return
+            try:
+                with self.gates[place]:
+                    session = session or self._connect()
+                    self._do_round(session, place, number)
+            except (psycopg2.OperationalError,
+                    psycopg2.InterfaceError) as error:
+                if session is not None and session.closed:
+                    session = None
+                if not self.reconnect or session is not None:
+                    self.failures.append(error)
+            except psycopg2.Error as error:
+                self.failures.append(error)
+            self.pause()
+        if session is not None:
+            session.close()
+
+    def _do_round(self, session, place, number):
+        for sql in self.statements(number):
+            try:
+                run(session, sql)
+                self.counts[place] += 1
+                break
+            except self.tolerated as error:
+                if "pgripple" in str(error):
+                    raise
+                run(session, "ROLLBACK")
 
     @contextmanager
     def held(self):
