@@ -14,7 +14,7 @@ packages_for() {
         echo postgresql redis-server
         ;;
     test)
-        echo postgresql redis-server pgbouncer libcriterion-dev \
+        echo postgresql redis-server pgbouncer libcriterion-dev mandoc \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
             graphviz python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
             python3-django python3-django-cacheops nodejs

@@ -75,7 +75,7 @@ system() {
 check "format" scripts/format.sh
 check "layers" tests/layers.sh
 check "events of the log" tests/events.sh
-check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh \
+check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh completions/*.bash \
     tests/model/*.sh .ci/run
 
 check "models of the protocols" tests/model/run.sh
