@@ -46,6 +46,13 @@ struct pgripple_column {
 	struct pgripple_position at; /* of its first mention */
 };
 
+/* A one-to-one field: a foreign key with a unique column of its own. */
+struct pgripple_link {
+	size_t column;
+	const struct pgripple_table *to;
+	size_t to_column;
+};
+
 struct pgripple_table {
 	const char *schema;
 	const char *name;
@@ -54,6 +61,9 @@ struct pgripple_table {
 	 * table's models mention. */
 	struct pgripple_column *columns;
 	size_t n_columns;
+	struct pgripple_link *links; /* from the catalog */
+	size_t n_links;
+	size_t links_capacity;
 	struct pgripple_model **models; /* all that live on this table */
 	size_t n_models;
 	/* An UPDATE of nothing else is no change: what all models ignore. */
@@ -227,6 +237,15 @@ bool pgripple_table_adopts(const struct pgripple_table *table);
  * bound of columns it is not adopted: its values are not known.  -1: NOMEM. */
 int pgripple_graph_adopt(struct pgripple_graph *graph,
     struct pgripple_table *table, const char *name, bool not_null,
+    struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
+
+/* One-to-one fields of such a table, once its columns are known: all are
+ * forgotten, and told anew one by one.  One whose columns the table has not,
+ * or the other one, does not count.  -1: NOMEM. */
+void pgripple_graph_unlink(struct pgripple_graph *graph);
+int pgripple_graph_link(struct pgripple_graph *graph,
+    struct pgripple_table *table, const char *column,
+    const struct pgripple_table *to, const char *to_column,
     struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
 
 /* Decides which columns rules need, and for each relation whether the values at

@@ -142,23 +142,30 @@ cacheops_knows_field(const struct cacheops *cacheops,
 
 /* A comma cannot stand in the name of a field: no scheme would have it. */
 void
+cacheops_print_field(struct buf *buf, const struct cacheops *cacheops,
+    const struct pgripple_table *table, size_t column)
+{
+	const struct pgripple_column *named = &table->columns[column];
+	const struct cacheops_column *said = find_column(cacheops, column);
+
+	if (said != NULL && said->attname != NULL)
+		buf_printf(buf, "%s=", said->attname);
+	if (strpbrk(named->name, ",!=") == NULL)
+		buf_add_string(buf, named->name);
+	buf_add_string(buf, named->not_null ? "!" : "");
+}
+
+void
 cacheops_print_fields(struct buf *buf, const struct cacheops *cacheops,
     const struct pgripple_table *table)
 {
 	const char *comma = "";
 
 	for (size_t i = 0; i < table->n_columns; i++) {
-		const struct pgripple_column *column = &table->columns[i];
-		const struct cacheops_column *said = find_column(cacheops, i);
-
 		if (!cacheops_has_field(cacheops, table, i))
 			continue;
 		buf_add_string(buf, comma);
-		if (said != NULL && said->attname != NULL)
-			buf_printf(buf, "%s=", said->attname);
-		if (strpbrk(column->name, ",!=") == NULL)
-			buf_add_string(buf, column->name);
-		buf_add_string(buf, column->not_null ? "!" : "");
+		cacheops_print_field(buf, cacheops, table, i);
 		comma = ",";
 	}
 }

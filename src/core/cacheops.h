@@ -75,6 +75,9 @@ struct cacheops {
 	size_t n_prefixes;
 	struct cacheops_column *columns;
 	size_t n_columns;
+	/* By which it is joined, if it was said: see docs/graph.md. */
+	bool has_joins;
+	struct pgripple_columns joins;
 };
 
 /* By its type; OPAQUE as long as the catalog was not asked. */
@@ -87,6 +90,9 @@ enum cacheops_kind cacheops_kind_of_type(const struct pgripple_column *column);
  * name if it has one, and a mark where it cannot be NULL. */
 void cacheops_print_fields(struct buf *buf, const struct cacheops *cacheops,
     const struct pgripple_table *table);
+/* Appends one of them, also if it has no cell. */
+void cacheops_print_field(struct buf *buf, const struct cacheops *cacheops,
+    const struct pgripple_table *table, size_t column);
 /* Whether it has a cell. */
 bool cacheops_has_field(const struct cacheops *cacheops,
     const struct pgripple_table *table, size_t column);

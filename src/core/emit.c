@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-#include "core/cacheops.h"
-#include "core/template.h"
+#include "core/emit_private.h"
 
 #define FENCE_PREFIX "fence:"
 
@@ -20,24 +19,24 @@ emitter_done(struct emitter *emitter)
 	free(emitter->pieces);
 }
 
-static void
-begin(struct emitter *emitter)
+void
+emitter_begin(struct emitter *emitter)
 {
 	buf_reset(&emitter->text);
 	emitter->start = emitter->n_pieces = 0;
 	buf_add_string(&emitter->text, emitter->target->prefix);
 }
 
-static void
-begin_pattern(struct emitter *emitter)
+void
+emitter_begin_pattern(struct emitter *emitter)
 {
-	begin(emitter);
+	emitter_begin(emitter);
 	buf_reset(&emitter->text);
 	buf_add_string(&emitter->text, emitter->target->pattern);
 }
 
-static void
-end_piece(struct emitter *emitter)
+void
+emitter_end_piece(struct emitter *emitter)
 {
 	struct pgripple_bytes *pieces = emitter->pieces;
 
@@ -57,11 +56,11 @@ end_piece(struct emitter *emitter)
 	emitter->start = emitter->text.n;
 }
 
-static void
-add_piece(struct emitter *emitter, const char *text)
+void
+emitter_add_piece(struct emitter *emitter, const char *text)
 {
 	buf_add_string(&emitter->text, text);
-	end_piece(emitter);
+	emitter_end_piece(emitter);
 }
 
 /* The text has stopped moving: now the pieces have addresses. */
@@ -76,8 +75,8 @@ place_pieces(struct emitter *emitter)
 	}
 }
 
-static int
-emit_each(struct emitter *emitter, enum pgripple_operation_kind kind,
+int
+emitter_emit(struct emitter *emitter, enum pgripple_operation_kind kind,
     enum pgripple_operation_kind each, int64_t number)
 {
 	struct pgripple_operation operation = {
@@ -100,19 +99,19 @@ emit_each(struct emitter *emitter, enum pgripple_operation_kind kind,
 static int
 emit(struct emitter *emitter, enum pgripple_operation_kind kind)
 {
-	return emit_each(
+	return emitter_emit(
 	    emitter, kind, PGRIPPLE_OPERATION_UNLINK, emitter->rule->number);
 }
 
 /* What is known of the row; NULL for the whole model. */
-static const struct pgripple_value *
-values_of(const struct emitter *emitter)
+const struct pgripple_value *
+emitter_values(const struct emitter *emitter)
 {
 	return emitter->touch->whole ? NULL : emitter->touch->values;
 }
 
-static enum template_outcome
-judge(const struct emitter *emitter, const struct template *t)
+enum template_outcome
+emitter_judge(const struct emitter *emitter, const struct template *t)
 {
 	if (emitter->touch->whole)
 		return template_is_constant(t) ? TEMPLATE_DONE
@@ -124,10 +123,10 @@ judge(const struct emitter *emitter, const struct template *t)
 static int
 emit_key(struct emitter *emitter, enum pgripple_operation_kind kind)
 {
-	begin(emitter);
+	emitter_begin(emitter);
 	template_fill_wide(
-	    emitter->rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
+	    emitter->rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
 	return emit(emitter, kind);
 }
 
@@ -145,18 +144,18 @@ emit_scan(struct emitter *emitter, enum pgripple_operation_kind each)
 {
 	if (each == PGRIPPLE_OPERATION_UNLINK && is_overridden(emitter))
 		return 0;
-	begin_pattern(emitter);
+	emitter_begin_pattern(emitter);
 	template_pattern(
-	    emitter->rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
-	return emit_each(emitter, PGRIPPLE_OPERATION_SCAN, each, 0);
+	    emitter->rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
+	return emitter_emit(emitter, PGRIPPLE_OPERATION_SCAN, each, 0);
 }
 
 static int
 emit_simple(struct emitter *emitter, enum pgripple_operation_kind kind,
     enum pgripple_operation_kind each)
 {
-	switch (judge(emitter, emitter->rule->template)) {
+	switch (emitter_judge(emitter, emitter->rule->template)) {
 	case TEMPLATE_DONE:
 		if (each == PGRIPPLE_OPERATION_UNLINK && is_overridden(emitter))
 			return 0;
@@ -175,19 +174,20 @@ emit_hash(struct emitter *emitter)
 {
 	const struct pgripple_rule *rule = emitter->rule;
 	const struct template *field = rule->parts[0].template;
-	enum template_outcome outcome = judge(emitter, field);
+	enum template_outcome outcome = emitter_judge(emitter, field);
 
 	if (outcome == TEMPLATE_NULL)
 		return 0;
 	if (outcome == TEMPLATE_UNKNOWN || emitter->touch->whole ||
-	    judge(emitter, rule->template) != TEMPLATE_DONE)
+	    emitter_judge(emitter, rule->template) != TEMPLATE_DONE)
 		return emit_simple(emitter, PGRIPPLE_OPERATION_UNLINK,
 		    PGRIPPLE_OPERATION_UNLINK);
-	begin(emitter);
-	template_fill_wide(rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
-	template_fill_wide(field, values_of(emitter), &emitter->text);
-	end_piece(emitter);
+	emitter_begin(emitter);
+	template_fill_wide(
+	    rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
+	template_fill_wide(field, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
 	return emit(emitter, PGRIPPLE_OPERATION_HDEL);
 }
 
@@ -195,12 +195,12 @@ static int
 emit_pattern(struct emitter *emitter)
 {
 	if (is_overridden(emitter) ||
-	    judge(emitter, emitter->rule->template) == TEMPLATE_NULL)
+	    emitter_judge(emitter, emitter->rule->template) == TEMPLATE_NULL)
 		return 0;
-	begin_pattern(emitter);
+	emitter_begin_pattern(emitter);
 	template_fill_glob(
-	    emitter->rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
+	    emitter->rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
 	return emit(emitter, PGRIPPLE_OPERATION_SCAN);
 }
 
@@ -210,16 +210,16 @@ static int
 emit_fence(struct emitter *emitter)
 {
 	const struct template *t = emitter->rule->template;
-	enum template_outcome outcome = judge(emitter, t);
+	enum template_outcome outcome = emitter_judge(emitter, t);
 
 	if (outcome == TEMPLATE_NULL)
 		return 0;
-	begin(emitter);
+	emitter_begin(emitter);
 	buf_add_string(&emitter->text, FENCE_PREFIX);
 	template_fill_wide(t,
-	    outcome == TEMPLATE_DONE ? values_of(emitter) : NULL,
+	    outcome == TEMPLATE_DONE ? emitter_values(emitter) : NULL,
 	    &emitter->text);
-	end_piece(emitter);
+	emitter_end_piece(emitter);
 	if (emit(emitter, PGRIPPLE_OPERATION_FENCE) < 0)
 		return -1;
 	return emit_simple(
@@ -232,15 +232,16 @@ emit_publish(struct emitter *emitter)
 {
 	const struct pgripple_rule *rule = emitter->rule;
 
-	if (judge(emitter, rule->template) == TEMPLATE_NULL ||
-	    judge(emitter, rule->parts[0].template) == TEMPLATE_NULL)
+	if (emitter_judge(emitter, rule->template) == TEMPLATE_NULL ||
+	    emitter_judge(emitter, rule->parts[0].template) == TEMPLATE_NULL)
 		return 0;
-	begin(emitter);
-	template_fill_wide(rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
+	emitter_begin(emitter);
 	template_fill_wide(
-	    rule->parts[0].template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
+	    rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
+	template_fill_wide(
+	    rule->parts[0].template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
 	return emit(emitter, PGRIPPLE_OPERATION_PUBLISH);
 }
 
@@ -250,106 +251,28 @@ emit_stream(struct emitter *emitter)
 {
 	const struct pgripple_rule *rule = emitter->rule;
 
-	if (judge(emitter, rule->template) == TEMPLATE_NULL)
+	if (emitter_judge(emitter, rule->template) == TEMPLATE_NULL)
 		return 0;
-	begin(emitter);
-	template_fill_wide(rule->template, values_of(emitter), &emitter->text);
-	end_piece(emitter);
-	add_piece(emitter, "model");
-	add_piece(emitter, emitter->touch->model->name);
+	emitter_begin(emitter);
+	template_fill_wide(
+	    rule->template, emitter_values(emitter), &emitter->text);
+	emitter_end_piece(emitter);
+	emitter_add_piece(emitter, "model");
+	emitter_add_piece(emitter, emitter->touch->model->name);
 	if (emitter->touch->whole) {
-		add_piece(emitter, "whole");
-		add_piece(emitter, "true");
+		emitter_add_piece(emitter, "whole");
+		emitter_add_piece(emitter, "true");
 	}
 	for (size_t i = 0; i < rule->n_parts; i++) {
 		const struct template *t = rule->parts[i].template;
 
-		if (judge(emitter, t) == TEMPLATE_NULL)
+		if (emitter_judge(emitter, t) == TEMPLATE_NULL)
 			continue;
-		add_piece(emitter, rule->parts[i].name);
-		template_fill_wide(t, values_of(emitter), &emitter->text);
-		end_piece(emitter);
+		emitter_add_piece(emitter, rule->parts[i].name);
+		template_fill_wide(t, emitter_values(emitter), &emitter->text);
+		emitter_end_piece(emitter);
 	}
 	return emit(emitter, PGRIPPLE_OPERATION_STREAM);
-}
-
-/* What depends on any row of a table, by the template of its keys. */
-static int
-emit_dependencies(struct emitter *emitter, const struct template *t)
-{
-	begin_pattern(emitter);
-	template_pattern(t, values_of(emitter), &emitter->text);
-	buf_add_char(&emitter->text, '*');
-	end_piece(emitter);
-	return emit_each(
-	    emitter, PGRIPPLE_OPERATION_SCAN, PGRIPPLE_OPERATION_CONJ, 0);
-}
-
-static void
-add_cells(struct emitter *emitter)
-{
-	const struct cacheops *cacheops = emitter->rule->cacheops;
-	const struct pgripple_table *table = emitter->touch->model->table;
-
-	for (size_t i = 0; i < table->n_columns; i++) {
-		if (!cacheops_has_field(cacheops, table, i))
-			continue;
-		cacheops_print_cell(&emitter->text,
-		    cacheops_kind_of(cacheops, table, i),
-		    &emitter->touch->values[i]);
-		end_piece(emitter);
-	}
-}
-
-/* What depends on a row with such values. */
-static int
-emit_cacheops_row(struct emitter *emitter, const struct template *t)
-{
-	const struct cacheops *cacheops = emitter->rule->cacheops;
-
-	switch (judge(emitter, t)) {
-	case TEMPLATE_NULL:
-		return 0;
-	case TEMPLATE_UNKNOWN:
-		return emit_dependencies(emitter, t);
-	case TEMPLATE_DONE:
-		break;
-	}
-	if (emitter->touch->whole)
-		return emit_dependencies(emitter, t);
-	begin(emitter);
-	template_fill_wide(t, values_of(emitter), &emitter->text);
-	end_piece(emitter);
-	add_piece(emitter, cacheops->table);
-	add_piece(emitter, "row");
-	add_piece(emitter, cacheops_layout_name(cacheops->layout));
-	cacheops_print_fields(
-	    &emitter->text, cacheops, emitter->touch->model->table);
-	end_piece(emitter);
-	add_cells(emitter);
-	return emit(emitter, PGRIPPLE_OPERATION_CACHEOPS);
-}
-
-static int
-emit_cacheops(struct emitter *emitter)
-{
-	const struct pgripple_rule *rule = emitter->rule;
-	size_t n_own = rule->cacheops->n_prefixes - 1;
-
-	if (emit_cacheops_row(emitter, rule->template) < 0)
-		return -1;
-	for (size_t i = 0; i < rule->n_parts; i++) {
-		const struct template *t = rule->parts[i].template;
-
-		if (i < n_own) {
-			if (emit_cacheops_row(emitter, t) < 0)
-				return -1;
-		} else if (judge(emitter, t) != TEMPLATE_NULL &&
-			   emit_dependencies(emitter, t) < 0) {
-			return -1;
-		}
-	}
-	return 0;
 }
 
 static int
@@ -378,7 +301,7 @@ emit_rule(struct emitter *emitter, const struct pgripple_rule *rule)
 	case PGRIPPLE_RULE_STREAM:
 		return emit_stream(emitter);
 	case PGRIPPLE_RULE_CACHEOPS:
-		return emit_cacheops(emitter);
+		return emitter_emit_cacheops(emitter);
 	}
 	return 0;
 }
@@ -387,9 +310,9 @@ static int
 emit_whole_patterns(struct emitter *emitter, const struct pgripple_model *model)
 {
 	for (size_t i = 0; i < model->n_whole_patterns; i++) {
-		begin_pattern(emitter);
-		add_piece(emitter, model->whole_patterns[i]);
-		if (emit_each(emitter, PGRIPPLE_OPERATION_SCAN,
+		emitter_begin_pattern(emitter);
+		emitter_add_piece(emitter, model->whole_patterns[i]);
+		if (emitter_emit(emitter, PGRIPPLE_OPERATION_SCAN,
 			PGRIPPLE_OPERATION_UNLINK, 0) < 0)
 			return -1;
 	}

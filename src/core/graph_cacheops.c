@@ -125,6 +125,14 @@ field_also(struct loader *l, const struct node *value, void *object)
 }
 
 static void
+field_joins(struct loader *l, const struct node *value, void *object)
+{
+	struct spec_cacheops *options = object;
+
+	options->has_joins = read_words(l, value, &options->joins);
+}
+
+static void
 read_pairs(struct loader *l, const struct node *value, const char *example,
     struct spec_pairs *ret)
 {
@@ -188,6 +196,7 @@ static const struct field fields[] = {
     {"columns", field_columns},
     {"kinds", field_kinds},
     {"also", field_also},
+    {"joins", field_joins},
 };
 
 void
@@ -297,6 +306,22 @@ column_of(struct compiler *c, struct pgripple_table *table,
 	return said;
 }
 
+static int
+compile_joins(struct compiler *c, struct pgripple_table *table,
+    const struct spec_cacheops *spec, struct cacheops *cacheops)
+{
+	cacheops->has_joins = spec->has_joins;
+	for (size_t i = 0; i < spec->joins.n; i++) {
+		const struct word *name = &spec->joins.items[i];
+		size_t column;
+
+		if (compile_column(c, table, name->text, name->at, &column) < 0)
+			return -1;
+		pgripple_columns_add(&cacheops->joins, column);
+	}
+	return 0;
+}
+
 static enum cacheops_kind
 find_kind(const char *name)
 {
@@ -357,7 +382,11 @@ compile_cacheops(struct compiler *c, struct pgripple_table *table,
 	if (cacheops->table == NULL ||
 	    compile_templates(c, table, options, rule) < 0)
 		return -1;
-	return rule->enabled ? compile_columns(c, table, options, cacheops) : 0;
+	if (!rule->enabled)
+		return 0;
+	return compile_columns(c, table, options, cacheops) < 0
+		   ? -1
+		   : compile_joins(c, table, options, cacheops);
 }
 
 /* The columns of the table. */
@@ -406,4 +435,54 @@ cacheops_add_columns(struct pgripple_columns *set,
 	for (size_t i = 0; i < table->n_columns; i++)
 		if (cacheops_has_field(rule->cacheops, table, i))
 			pgripple_columns_add(set, i);
+	for (size_t i = 0; i < table->n_links; i++)
+		pgripple_columns_add(set, table->links[i].column);
+}
+
+/* One-to-one fields. */
+
+static bool
+find_adopted(
+    const struct pgripple_table *table, const char *name, size_t *ret_column)
+{
+	for (size_t i = 0; i < table->n_columns; i++)
+		if (strcmp(table->columns[i].name, name) == 0) {
+			*ret_column = i;
+			return true;
+		}
+	return false;
+}
+
+void
+pgripple_graph_unlink(struct pgripple_graph *graph)
+{
+	for (size_t i = 0; i < graph->n_tables; i++)
+		graph->tables[i].n_links = 0;
+}
+
+/* Told again and again, at every look at the catalog: the room is kept. */
+int
+pgripple_graph_link(struct pgripple_graph *graph, struct pgripple_table *table,
+    const char *column, const struct pgripple_table *to, const char *to_column,
+    struct pgripple_error *err)
+{
+	struct pgripple_link link = {.to = to};
+
+	if (!find_adopted(table, column, &link.column) ||
+	    !find_adopted(to, to_column, &link.to_column))
+		return 0;
+	if (table->n_links == table->links_capacity) {
+		size_t capacity = 2 * table->links_capacity + 4;
+		struct pgripple_link *links =
+		    arena_array(graph->arena, capacity, sizeof(*links));
+
+		if (links == NULL)
+			return pgripple_error_nomem(err);
+		for (size_t i = 0; i < table->n_links; i++)
+			links[i] = table->links[i];
+		table->links = links;
+		table->links_capacity = capacity;
+	}
+	table->links[table->n_links++] = link;
+	return 0;
 }

@@ -97,6 +97,7 @@ home_of(const char *key)
 	    {"layout", "\"cacheops: { ... }\""},
 	    {"columns", "\"cacheops: { ... }\""},
 	    {"kinds", "\"cacheops: { ... }\""},
+	    {"joins", "\"cacheops: { ... }\""},
 	    {"also", "\"cacheops: { ... }\""},
 	    {"target", "a rule"},
 	    {"changed", "a rule or a relation"},

@@ -75,6 +75,8 @@ struct spec_cacheops {
 	struct words also;
 	struct spec_pairs attnames;
 	struct spec_pairs kinds;
+	bool has_joins;
+	struct words joins;
 };
 
 struct spec_rule {

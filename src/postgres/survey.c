@@ -17,35 +17,7 @@
 #include "base/arena.h"
 #include "base/closest.h"
 #include "postgres/quote.h"
-
-/* A column of the graph, or of an "ignore", in the order of the parameters. */
-struct wanted {
-	size_t table;
-	size_t column; /* SIZE_MAX: of an "ignore" */
-	const char *name;
-	struct pgripple_position at;
-	bool is_there;
-};
-
-struct found_table {
-	uint32_t oid; /* 0: there is none */
-	struct found_name *names; /* near ones, where something is missing */
-};
-
-struct found_name {
-	const char *text;
-	struct found_name *next;
-};
-
-struct survey {
-	struct pgripple_graph *graph;
-	char *quoted_schema;
-	struct catalog *catalog;
-	struct found_table *tables;
-	struct wanted *wanted;
-	size_t n_wanted;
-	size_t question; /* the next one */
-};
+#include "postgres/survey_private.h"
 
 struct question {
 	bool (*ask)(struct survey *survey, struct request *request);
@@ -127,63 +99,6 @@ take_tables(
 			    table->spelled, flaw);
 	}
 	return failed ? pgripple_error_nomem(err) : 0;
-}
-
-/* ---- the columns of tables of which rules need all ---- */
-
-/* Types whose values django-cacheops has in the names of its keys.  Of others
- * it may have them too (see "kinds"), but not as it comes, and the writer need
- * not pay for them. */
-static bool
-ask_all_columns(struct survey *survey, struct request *request)
-{
-	struct buf *oids = request_value(request);
-	struct buf *places = request_value(request);
-	bool is_needed = false;
-
-	array_open(oids);
-	array_open(places);
-	for (size_t i = 0; i < survey->graph->n_tables; i++) {
-		if (survey->tables[i].oid == 0 ||
-		    !pgripple_table_adopts(&survey->graph->tables[i]))
-			continue;
-		array_add_int(oids, survey->tables[i].oid);
-		array_add_int(places, (int64_t)i);
-		is_needed = true;
-	}
-	array_close(oids);
-	array_close(places);
-	buf_add_string(&request->sql,
-	    "WITH RECURSIVE base AS ("
-	    "SELECT w.place, a.attnum, a.attname, a.attnotnull, "
-	    "a.atttypid AS type "
-	    "FROM unnest($1::oid[], $2::bigint[]) AS w (relid, place) "
-	    "JOIN pg_attribute AS a ON a.attrelid = w.relid "
-	    "WHERE a.attnum > 0 AND NOT a.attisdropped "
-	    "UNION ALL "
-	    "SELECT b.place, b.attnum, b.attname, b.attnotnull, t.typbasetype "
-	    "FROM base AS b JOIN pg_type AS t ON t.oid = b.type "
-	    "WHERE t.typtype = 'd') "
-	    "SELECT b.place, b.attname, b.attnotnull "
-	    "FROM base AS b JOIN pg_type AS t ON t.oid = b.type "
-	    "WHERE t.typtype = 'e' OR t.oid = ANY (ARRAY["
-	    "'int2', 'int4', 'int8', 'oid', 'bool', 'numeric', 'float4', "
-	    "'float8', 'varchar', 'bpchar', 'name', 'uuid', 'date', 'time', "
-	    "'timestamptz', 'inet', 'cidr', 'macaddr']::regtype[]) "
-	    "ORDER BY b.place, b.attnum");
-	return is_needed;
-}
-
-static int
-take_all_columns(
-    struct survey *survey, const struct rows *rows, struct pgripple_error *err)
-{
-	for (size_t i = 0; i < rows_count(rows); i++)
-		if (pgripple_graph_adopt(survey->graph,
-			&survey->graph->tables[rows_int(rows, i, 0)],
-			rows_text(rows, i, 1), rows_bool(rows, i, 2), err) != 0)
-			return -1;
-	return 0;
 }
 
 /* ---- columns ---- */
@@ -871,8 +786,9 @@ take_watched(
 
 static const struct question questions[] = {
     {ask_tables, take_tables},
-    {ask_all_columns, take_all_columns},
+    {survey_ask_all_columns, survey_take_all_columns},
     {ask_columns, take_columns},
+    {survey_ask_links, survey_take_links},
     {ask_names, take_names},
     {ask_casts, take_casts},
     {ask_installed, take_installed},

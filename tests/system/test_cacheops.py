@@ -17,6 +17,8 @@ SCHEMA = """
     CREATE TABLE app_team (id integer PRIMARY KEY, name varchar(20) NOT NULL,
         tournament_id integer REFERENCES app_tournament, own integer,
         mood mood, notes text, extra jsonb);
+    CREATE TABLE app_draft (id integer PRIMARY KEY, style varchar(20),
+        tournament_id integer UNIQUE REFERENCES app_tournament);
     INSERT INTO app_tournament VALUES (1, 'one'), (2, 'two');
     INSERT INTO app_team VALUES (1, 'red', 1, 7, 'glad', 'n', '{}'),
         (2, 'blue', 2, 7, 'sad', 'n', '{}'), (3, 'none', NULL, 8, NULL, 'n', '{}');
@@ -31,6 +33,10 @@ GRAPH = """\
         table: app_team
         invalidate:
           - cacheops: { columns: { own: owner } }
+      draft:
+        table: app_draft
+        invalidate:
+          - cacheops: { joins: [id, tournament_id] }
     relations:
       - team.tournament_id -> tournament.id
     """
@@ -59,6 +65,18 @@ class Team(models.Model):
     tournament = models.ForeignKey(Tournament, models.CASCADE, null=True)
     class Meta: app_label, db_table = "cacheops", "app_team"
 
+class Draft(models.Model):
+    style = models.CharField(max_length=20)
+    tournament = models.OneToOneField(Tournament, models.CASCADE, null=True)
+    class Meta: app_label, db_table = "cacheops", "app_draft"
+
+def drafted(tournament):
+    return Tournament.objects.filter(pk=tournament).select_related("draft")
+
+def shown(row):
+    draft = row.__dict__["_state"].fields_cache.get("draft")
+    return row.name if draft is None else f"{row.name}/{draft.style}"
+
 QUERIES = {
     "of_one": lambda: Team.objects.filter(tournament=1),
     "of_two": lambda: Team.objects.filter(tournament=2),
@@ -68,6 +86,9 @@ QUERIES = {
     "tournament_1": lambda: Tournament.objects.filter(pk=1),
     "tournament_2": lambda: Tournament.objects.filter(pk=2),
     "empty": lambda: Tournament.objects.filter(team__isnull=True),
+    "drafted_1": lambda: drafted(1),
+    "drafted_2": lambda: drafted(2),
+    "undrafted": lambda: Tournament.objects.filter(draft__isnull=True),
 }
 print("ready", flush=True)
 for line in sys.stdin:
@@ -77,7 +98,7 @@ for line in sys.stdin:
         queries += 1
         return execute(sql, params, many, context)
     with connection.execute_wrapper(count):
-        names = sorted(str(row.name) for row in QUERIES[asked]())
+        names = sorted(shown(row) for row in QUERIES[asked]())
     print(queries, *names, flush=True)
 """
 
@@ -176,6 +197,39 @@ def test_what_was_rolled_back_removes_nothing(at_work):
     wait_quiet(database)
     assert {"of_one", "named", "tournament_1"} <= reader.cached()
     assert reader.names("of_two") == ["cyan"]
+
+
+DRAFTED = ("drafted_1", "drafted_2", "undrafted")
+
+
+def test_the_other_side_of_a_one_to_one_field_follows(at_work):
+    """Without a relation, as cacheops does it when the field gets a value."""
+    database, reader, _, _ = at_work
+
+    def look(sql):
+        for query in DRAFTED:
+            reader.ask(query)
+        database.execute(sql)
+        wait_quiet(database)
+        cached = {query for query in (*DRAFTED, "tournament_2", "of_one")
+                  if reader.ask(query)[1]}
+        return [" ".join(reader.names(query)) for query in DRAFTED], cached
+
+    assert look("INSERT INTO app_draft VALUES (1, 'snake', 1)") == (
+        ["one/snake", "two", "two"], {"drafted_2", "tournament_2", "of_one"})
+    # Not when another one does: cacheops records no dependency on it.
+    assert look("UPDATE app_draft SET style = 'auction'") == (
+        ["one/snake", "two", "two"], {*DRAFTED, "tournament_2", "of_one"})
+    assert look("UPDATE app_draft SET tournament_id = 2") == (
+        ["one", "two/auction", "one"], {"of_one"})
+    assert look("UPDATE app_draft SET tournament_id = NULL") == (
+        ["one", "two", "one two"], {"drafted_1", "of_one"})
+    assert look("UPDATE app_draft SET tournament_id = 1; DELETE FROM app_draft"
+                ) == (["one", "two", "one two"],
+                      {"drafted_2", "tournament_2", "of_one"})
+    database.execute("INSERT INTO app_draft VALUES (2, 'snake', 2)")
+    wait_quiet(database)
+    assert look("TRUNCATE app_draft")[0] == ["one", "two", "one two"]
 
 
 def captured(database):

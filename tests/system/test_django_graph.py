@@ -52,7 +52,8 @@ def test_every_cached_model_has_its_rule(graph):
     # Joined by those, but not cached themselves.
     assert "auth_group" in models and "django_session" not in models
     assert "#   sessions.Session\n" in graph
-    assert 'columns: { draft_style: "style" }' in graph
+    assert ('columns: { draft_style: "style" }, joins: [id, tournament_id] }'
+            in graph)
 
 
 def test_foreign_keys_are_offered_and_inheritance_counts(graph):
@@ -71,11 +72,11 @@ def test_all_means_all():
 
 def test_a_prefix_is_written_or_asked_for(cli, make_config):
     done = printed(SITE_PREFIX="a{{b:")
-    assert 'cacheops: { prefix: "a{{b:" }' in done.stdout
+    assert 'cacheops: { prefix: "a{{b:", joins: [id] }' in done.stdout
     config = make_config("dbname=x", "redis://127.0.0.1:1/0", done.stdout)
     assert cli("check", "--offline", "-c", config.path).status == 0
     done = printed(SITE_PREFIX="{query.dbs}:")
     assert done.returncode == 1 and "with --prefix" in done.stderr
     done = printed("--prefix", "x:", "--prefix", "y:",
                    SITE_PREFIX="{query.dbs}:")
-    assert 'cacheops: { prefix: ["x:", "y:"] }' in done.stdout
+    assert 'cacheops: { prefix: ["x:", "y:"], joins: [id] }' in done.stdout

@@ -476,6 +476,9 @@ static const char cacheops_yaml[] =
     "          prefix: [\"\", \"{tenant}:\"]\n"
     "          layout: classic\n"
     "          also: [app_team]\n"
+    "  place:\n"
+    "    table: place\n"
+    "    invalidate: [cacheops: { joins: [id] }]\n"
     "relations:\n"
     "  - game.team_id -> team.id\n";
 
@@ -550,6 +553,90 @@ Test(plan_cacheops, looks_for_every_dependency_of_the_whole_model)
 			  "scan conj *:conj:app{game}:*\n"
 			  "scan conj conj:app_team:*\n"
 			  "scan conj *:conj:app_team:*\n");
+}
+
+/* The tables: 0 is the team's, 1 the game's. */
+static void
+link_column(size_t from, const char *column, size_t to)
+{
+	struct pgripple_error err;
+
+	cr_assert_eq(pgripple_graph_link(graph, &graph->tables[from], column,
+			 &graph->tables[to], "id", &err),
+	    0);
+}
+
+Test(plan_cacheops, tells_the_other_side_of_a_one_to_one_field)
+{
+	link_column(0, "own", 1);
+	link_column(0, "no_such_column", 1);
+	change("{\"table\":\"app_team\",\"op\":\"update\","
+	       "\"old\":[{\"id\":7,\"own\":3,\"x\":1}],"
+	       "\"new\":[{\"id\":7,\"own\":4,\"x\":1}],"
+	       "\"changed\":[\"own\"]}");
+	change("{\"table\":\"app_team\",\"op\":\"update\","
+	       "\"old\":[{\"id\":8,\"own\":5,\"x\":1}],"
+	       "\"new\":[{\"id\":8,\"own\":5,\"x\":2}],"
+	       "\"changed\":[\"x\"]}");
+	change("{\"table\":\"app_team\",\"op\":\"insert\","
+	       "\"new\":[{\"id\":9,\"own\":null,\"x\":1}]}");
+	expect_operations(
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#3 #7 #1\n"
+	    "cacheops conj:app{game}: app{game} part classic id! #3\n"
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#4 #7 #1\n"
+	    "cacheops conj:app{game}: app{game} part classic id! #4\n"
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#5 #8 #1\n"
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "#5 #8 #2\n"
+	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
+	    "0 #9 #1\n");
+}
+
+Test(plan_cacheops, finds_the_other_side_under_the_same_tenant)
+{
+	link_column(1, "x", 1);
+	change("{\"table\":\"game\",\"op\":\"insert\",\"new\":["
+	       "{\"id\":1,\"tenant\":\"5\",\"team_id\":null,\"x\":2}]}");
+	expect_operations(
+	    "cacheops conj:app{game}: app{game} row classic "
+	    "tenant,team_id,id!,x #5 0 #1 #2\n"
+	    "cacheops 5:conj:app{game}: app{game} row classic "
+	    "tenant,team_id,id!,x #5 0 #1 #2\n"
+	    "cacheops conj:app{game}: app{game} part classic id! #2\n"
+	    "cacheops 5:conj:app{game}: app{game} part classic id! #2\n"
+	    "scan conj conj:app_team:*\n"
+	    "scan conj 5:conj:app_team:*\n");
+}
+
+Test(plan_cacheops, takes_the_whole_other_side_if_values_are_not_known)
+{
+	link_column(0, "own", 1);
+	change("{\"table\":\"app_team\",\"op\":\"truncate\"}");
+	expect_operations("scan conj conj:app_team:*\n"
+			  "scan conj conj:app{game}:*\n"
+			  "scan conj *:conj:app{game}:*\n");
+	pgripple_graph_unlink(graph);
+	cr_expect_eq(graph->tables[0].n_links, 0);
+}
+
+Test(plan_cacheops, leaves_outer_joins_that_find_the_same)
+{
+	change("{\"table\":\"place\",\"op\":\"update\","
+	       "\"old\":[{\"id\":1,\"x\":1}],\"new\":[{\"id\":1,\"x\":2}],"
+	       "\"changed\":[\"x\"]}");
+	change("{\"table\":\"place\",\"op\":\"update\","
+	       "\"old\":[{\"id\":1,\"x\":3}],\"new\":[{\"id\":2,\"x\":3}],"
+	       "\"changed\":[\"id\"]}");
+	change("{\"table\":\"place\",\"op\":\"delete\","
+	       "\"old\":[{\"id\":4,\"x\":1}]}");
+	expect_operations("cacheops conj:place: place inner auto id!,x #1 #1\n"
+			  "cacheops conj:place: place inner auto id!,x #1 #2\n"
+			  "cacheops conj:place: place row auto id!,x #1 #3\n"
+			  "cacheops conj:place: place row auto id!,x #2 #3\n"
+			  "cacheops conj:place: place row auto id!,x #4 #1\n");
 }
 
 Test(plan_cacheops, forgets_columns_that_the_table_has_no_more)

@@ -148,14 +148,33 @@ class Rules:
         meta = model._meta
         options = {}
         if self.prefixes != [""]:
-            options["prefix"] = [literal(each) for each in self.prefixes]
+            prefixes = [literal(each) for each in self.prefixes]
+            options["prefix"] = prefixes if prefixes[1:] else prefixes[0]
         if relation_name(meta.db_table) != meta.db_table:
             options["table"] = meta.db_table
         renamed = {field.column: field.attname for field in meta.local_fields
                    if field.column not in (None, field.attname)}
         if renamed:
             options["columns"] = renamed
+        options["joins"] = joined_columns(model)
         return options
+
+
+def joined_columns(model):
+    """The columns by which queries join the model's table: its keys, and what
+    foreign keys of others refer to."""
+    meta = model._meta
+    reverse = [each for each in meta.get_fields(include_hidden=True)
+               if each.auto_created and not each.concrete
+               and (each.one_to_many or each.one_to_one)]
+    referred = {each.field.target_field.column for each in reverse}
+    generic = {name for each in meta.private_fields
+               for name in (getattr(each, "fk_field", None),
+                            getattr(each, "ct_field", None))}
+    return [field.column for field in meta.local_fields
+            if field.column is not None
+            and (field.primary_key or field.is_relation
+                 or field.column in referred or field.name in generic)]
 
 
 def called_prefix():
@@ -288,8 +307,6 @@ def flow_map(options):
 def flow(value):
     if isinstance(value, dict):
         return flow_map({scalar(key): each for key, each in value.items()})
-    if isinstance(value, list) and len(value) == 1:
-        return flow(value[0])
     if isinstance(value, list):
-        return "[" + ", ".join(map(flow, value)) + "]"
+        return "[" + ", ".join(map(scalar, value)) + "]"
     return scalar(value, True)

@@ -5,6 +5,7 @@
 --     KEYS[2]  how the names begin under which large ones are put aside
 --     ARGV[1]  TABLE
 --     ARGV[2]  "row": a field that is not given may have any value;
+--              "inner": the same, but no outer join finds more or less;
 --              "part": what depends on such a field is left alone
 --     ARGV[3]  "classic", "insideout" or "auto": the layouts in use
 --     ARGV[4]  how many cache keys of one dependency are unlinked at once
@@ -79,7 +80,7 @@ if texts.err then
 end
 for _, text in ipairs(texts) do
     local scheme = read_scheme(text)
-    if mode == 'row' or not scheme.is_partial then
+    if mode ~= 'part' or not scheme.is_partial then
         schemes[#schemes + 1] = scheme
     end
 end
