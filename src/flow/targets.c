@@ -29,6 +29,7 @@ struct target {
 	struct redis_connection *redis;
 	enum target_state state;
 	struct event *timer; /* patience, or the next attempt */
+	int64_t due_us; /* monotonic: when the timer is meant to come */
 	int64_t failed_us; /* monotonic, since when; 0: it does not */
 	int64_t up_us;
 	bool is_told; /* that it was postponed */
@@ -42,15 +43,17 @@ struct targets {
 };
 
 static void
-arm_us(struct target *target, int64_t delay_us)
+arm_until(struct target *target, int64_t due_us)
 {
-	struct timeval delay = {0};
+	int64_t left_us = due_us - clock_monotonic_us();
+	struct timeval left = {0};
 
-	if (delay_us > 0) {
-		delay.tv_sec = (time_t)(delay_us / 1000000);
-		delay.tv_usec = (suseconds_t)(delay_us % 1000000);
+	if (left_us > 0) {
+		left.tv_sec = (time_t)(left_us / 1000000);
+		left.tv_usec = (suseconds_t)(left_us % 1000000);
 	}
-	(void)event_add(target->timer, &delay); /* exists already */
+	target->due_us = due_us;
+	(void)event_add(target->timer, &left); /* exists already */
 }
 
 static int64_t
@@ -119,7 +122,7 @@ static void
 have_patience(struct target *target)
 {
 	if (target->all->n > 1)
-		arm_us(target, patience_us(target) - failing_us(target));
+		arm_until(target, target->failed_us + patience_us(target));
 }
 
 static void
@@ -145,7 +148,9 @@ step(struct target *target, enum target_event event)
 		break;
 	case TARGET_POSTPONE_AND_RETRY:
 		tell_postponed(target);
-		arm_us(target, target->all->settings->retry_max_ms * 1000);
+		arm_until(
+		    target, clock_monotonic_us() +
+				target->all->settings->retry_max_ms * 1000);
 		break;
 	case TARGET_BUG:
 		log_event(LOG_LEVEL_ERROR, "target.bug",
@@ -181,7 +186,14 @@ on_down(void *context, const struct pgripple_error *err UNUSED)
 static void
 on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 {
-	step(context, TARGET_ON_TIMER);
+	struct target *target = context;
+
+	/* libevent counts from when the loop woke up, by a clock that lags up
+	 * to a tick: it may be early. */
+	if (clock_monotonic_us() < target->due_us)
+		arm_until(target, target->due_us);
+	else
+		step(target, TARGET_ON_TIMER);
 }
 
 void
@@ -190,17 +202,16 @@ targets_note(
 {
 	struct target *target = &targets->items[number];
 
-	switch (outcome) {
-	case REDIS_APPLY_DONE:
+	/* What a connection did that is gone tells nothing: on_down() came. */
+	if (outcome == REDIS_APPLY_LOST ||
+	    !redis_connection_is_up(target->redis))
+		return;
+	if (outcome == REDIS_APPLY_DONE) {
 		tell_resumed(target);
 		target->failed_us = 0;
 		return;
-	case REDIS_APPLY_LOST:
-		return; /* on_down() comes, or came */
-	case REDIS_APPLY_REFUSED:
-		break;
 	}
-	if (targets->n == 1 || !redis_connection_is_up(target->redis))
+	if (targets->n == 1)
 		return;
 	if (target->failed_us == 0 || is_long_ago(target))
 		target->failed_us = clock_monotonic_us();
