@@ -24,8 +24,9 @@ echo "== random histories"
 PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/system/oracle.py --minutes 30
 
 echo "== long system tests with the sanitizers"
-PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest tests/system tests/fault -q -n 3 \
-    -p no:cacheprovider -m once
+PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest \
+    tests/system tests/fault -q -n 3 -p no:cacheprovider \
+    -m "once and not timing"
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \

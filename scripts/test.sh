@@ -1,8 +1,9 @@
 #!/bin/bash
 # Every test of the project, on a fresh Debian 12 too: installs what is missing,
 # builds with gcc (warnings are errors) and with clang's sanitizers, and runs
-# unit and system tests with both (those marked "sql" or "once" with gcc alone);
-# then a little fuzzing. The last line says "N passed, N failed".
+# unit and system tests with both (those marked "sql", "once" or "timing" with
+# gcc alone, the latter one after the other); then a little fuzzing. The last
+# lines name every test that failed, and say "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
@@ -11,25 +12,36 @@ need_packages build test
 need_node_modules
 
 export PYTHONDONTWRITEBYTECODE=1
+export PGRIPPLE_TAIL_LINES=12       # of the logs of a test that failed
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 passed=0
 failed=0
+touch "$results/failures"
 
 count() {
     passed=$((passed + $1))
     failed=$((failed + $2))
 }
 
+# begin NAME: says at which second of the run a step begins
+begin() {
+    echo "== $1 (at $SECONDS s)"
+}
+
+# fail NAME: one more line for the end, and one more failure
+fail() {
+    echo "FAILED: $1"
+    echo "$1" >>"$results/failures"
+    count 0 1
+}
+
 # check NAME COMMAND...: one test that passes or fails as a whole
 check() {
     local name=$1
     shift
-    echo "== $name"
-    if "$@"; then count 1 0; else
-        echo "FAILED: $name"
-        count 0 1
-    fi
+    begin "$name"
+    if "$@"; then count 1 0; else fail "$name"; fi
 }
 
 # build FOLDER CC OPTION...: into FOLDER, anew when the options have changed
@@ -42,34 +54,42 @@ build() {
     ninja -C "$folder" --quiet
 }
 
-# sum PATTERN FILE: the last words of the lines that match, added up
-sum() {
-    awk -v pattern="$1" '$0 ~ pattern { n += $NF } END { print n + 0 }' "$2"
+# summarize KIND FILE TITLE STATUS: what FILE says of a run that ended with
+# STATUS; a run that failed without a failed test is a failure of its own
+summarize() {
+    local counts="0 0"
+    if [ -s "$2" ]; then
+        counts=$(/usr/bin/python3 scripts/summary.py "$1" "$2" "$3" \
+            "$results/failures")
+    fi
+    # shellcheck disable=SC2086 # two numbers
+    count $counts
+    if [ "$4" -ne 0 ] && [ "${counts#* }" -eq 0 ]; then
+        fail "$3: ended with status $4"
+    fi
 }
 
 # unit FOLDER: every program of tests/unit, within five minutes
 unit() {
-    echo "== unit tests ($1)"
+    local log=$1/meson-logs/testlog.json status=0
+    begin "unit tests ($1)"
+    rm -f "$log"
     timeout 300 meson test -C "$1" --no-rebuild --print-errorlogs \
-        --num-processes 2 | tee "$results/unit" || true
-    count "$(sum '^(Ok|Expected Fail):' "$results/unit")" \
-        "$(sum '^(Fail|Unexpected Pass|Timeout):' "$results/unit")"
+        --num-processes 2 || status=$?
+    summarize unit "$log" "unit tests ($1)" $status
 }
 
-# system FOLDER OPTION...: tests/system and tests/fault with that build, within twelve minutes
+# system FOLDER OPTION...: tests/system and tests/fault with that build, within
+# twelve minutes
 system() {
-    echo "== system tests ($1)"
-    PGRIPPLE_BUILD=$1 timeout 720 /usr/bin/python3 -m pytest tests/system tests/fault \
-        -q -n 3 -p no:cacheprovider --junitxml "$results/system.xml" \
-        "${@:2}" || true
-    if [ ! -f "$results/system.xml" ]; then
-        echo "FAILED: the system tests did not come to their end"
-        count 0 1
-        return
-    fi
-    # shellcheck disable=SC2046 # two numbers
-    count $(/usr/bin/python3 scripts/count_junit.py "$results/system.xml")
-    rm "$results/system.xml"
+    local log=$results/system status=0
+    begin "system tests ($*)"
+    PGRIPPLE_BUILD=$1 PGRIPPLE_RESULTS=$log timeout --signal INT \
+        --kill-after 30 720 /usr/bin/python3 -m pytest tests/system \
+        tests/fault --rootdir . -q --tb short -p no:cacheprovider \
+        "${@:2}" || status=$?
+    summarize system "$log" "system tests ($1)" $status
+    rm -f "$log"
 }
 
 check "format" scripts/format.sh
@@ -85,14 +105,19 @@ check "build with clang and sanitizers" build build-sanitized clang \
     -Db_sanitize=address,undefined -Db_lundef=false
 if [ -x build-test/pgripple ]; then
     unit build-test
-    system build-test
+    system build-test -n 3 -m "not timing"
+    system build-test -m timing
 fi
 if [ -x build-sanitized/pgripple ]; then
     unit build-sanitized
-    system build-sanitized -m "not sql and not once"
+    system build-sanitized -n 3 -m "not sql and not once and not timing"
 fi
 
 check "fuzzing" scripts/fuzz.sh --seconds 20
 
+if [ "$failed" -ne 0 ]; then
+    begin "failed"
+    head -n 80 "$results/failures"
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -118,6 +118,7 @@ def test_a_lock_that_is_given_up_in_time_is_waited_for(cli, config,
     assert done[0].status == 0, done[0].stderr
 
 
+@pytest.mark.timing
 def test_install_never_holds_writers_up_for_long(cli, config, tournament):
     """A writer queued behind install's lock request goes on within 2 s."""
     other = tournament.connect(autocommit=False)

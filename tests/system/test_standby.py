@@ -49,16 +49,21 @@ def test_one_works_and_the_others_stand_by(tournament, config, cache,
                                            make_daemon):
     active, standbys = start_three(config, make_daemon)
     change_one(tournament, cache)
-    assert len(active.events("change.applied")) == 1
+    active.wait_for_event("change.applied")
     assert not any(standby.events("batch.state") for standby in standbys)
 
 
-def test_a_killed_one_is_replaced(tournament, config, cache, make_daemon):
+@pytest.mark.timing
+@pytest.mark.parametrize("end, bound_s", [
+    ("kill", 3), ("stop", 3), ("pause", 6)], ids=["killed", "stopped",
+                                                  "frozen"])
+def test_one_that_is_gone_is_soon_replaced(tournament, config, cache,
+                                           make_daemon, end, bound_s):
     active, standbys = start_three(config, make_daemon)
-    active.kill()
+    getattr(active, end)()
     seconds = take_over_s(standbys, time.monotonic())
-    print(f"takeover after kill -9: {seconds:.2f} s")
-    assert seconds < 3
+    print(f"takeover after {end}: {seconds:.2f} s with a heartbeat of 0.5 s")
+    assert seconds < bound_s
     change_one(tournament, cache)
     assert sum(bool(standby.events("daemon.ready"))
                for standby in standbys) == 1
@@ -68,25 +73,23 @@ def test_one_that_is_stopped_hands_over(tournament, config, cache,
                                         make_daemon):
     active, standbys = start_three(config, make_daemon)
     active.stop()
-    assert take_over_s(standbys, time.monotonic()) < 3
+    take_over_s(standbys, time.monotonic())
     change_one(tournament, cache)
 
 
-def test_a_frozen_one_is_replaced_and_stands_by_when_it_thaws(
-        tournament, config, cache, make_daemon):
+def test_a_frozen_one_stands_by_when_it_thaws(tournament, config, cache,
+                                              make_daemon):
     active, standbys = start_three(config, make_daemon)
     active.pause()
-    seconds = take_over_s(standbys, time.monotonic())
-    print(f"takeover from a frozen daemon: {seconds:.2f} s"
-          " with a heartbeat of 0.5 s")
-    assert seconds < 6
+    take_over_s(standbys, time.monotonic())
     change_one(tournament, cache)
     mark = active.mark()
     active.resume()
-    active.wait_for_event("daemon.standby", after=mark, timeout=15)
+    active.wait_for_event("daemon.standby", after=mark)
     change_one(tournament, cache)
 
 
+@pytest.mark.timing
 def test_one_behind_a_dead_network_is_replaced(
         make_postgres, redis_server, cache, make_config, make_daemon):
     server = make_postgres(tcp=True)

@@ -53,7 +53,7 @@ class World:
         self.database.execute(
             "UPDATE item SET shop = shop + 1 WHERE id = ANY(%s)", list(ids))
 
-    def wait_gone(self, client, prefix, *ids, timeout=15):
+    def wait_gone(self, client, prefix, *ids, timeout=30):
         keys = [f"{prefix}item:{number}" for number in ids]
         wait_until(lambda: client.exists(*keys) == 0, timeout,
                    f"{keys[:5]} to be gone")
@@ -169,6 +169,7 @@ def test_within_its_patience_all_wait_for_a_target(start):
     assert not world.daemon.events("target.postponed")
 
 
+@pytest.mark.timing
 def test_past_its_patience_the_others_go_on(start):
     world = start()
     world.warm(*range(1, 101))
@@ -370,6 +371,6 @@ def test_a_task_of_a_target_that_is_gone_is_rejected(start):
         "INSERT INTO pgripple.task (operation) VALUES"
         """ ('{"do":"unlink","key":"a","target":"gone"}')""")
     world.touch(1)
-    event = world.daemon.wait_for_event("task.rejected", timeout=15)
+    event = world.daemon.wait_for_event("task.rejected")
     assert event["error"] == 'the settings have no target "gone"'
     assert world.database.value("SELECT count(*) FROM pgripple.rejected") == 1

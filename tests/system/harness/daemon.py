@@ -20,6 +20,9 @@ SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
                    "runtime error:")
 
 
+TAIL_LINES = int(os.environ.get("PGRIPPLE_TAIL_LINES", 40))
+
+
 def binary():
     """The binary under test: $PGRIPPLE_BUILD/pgripple, default build/."""
     build = os.environ.get("PGRIPPLE_BUILD", "build")
@@ -195,7 +198,7 @@ class Daemon:
                 and all(event.get(key) == value
                         for key, value in fields.items())]
 
-    def wait_for_event(self, name, timeout=10, after=0, **fields):
+    def wait_for_event(self, name, timeout=30, after=0, **fields):
         """The first such event, now or within timeout seconds."""
         deadline = time.monotonic() + timeout
         with self._news:
@@ -212,7 +215,7 @@ class Daemon:
                         + self._tail())
                 self._news.wait(min(left, 0.2))
 
-    def _tail(self, n_lines=40):
+    def _tail(self, n_lines=TAIL_LINES):
         lines = [json.dumps(event) for event in self._events[-n_lines:]]
         return "\n".join(lines + self.text_lines[-n_lines:])
 

@@ -15,9 +15,10 @@ import os
 
 import pytest
 
-from harness.daemon import Config, Daemon, run_cli
+from harness.daemon import TAIL_LINES, Config, Daemon, run_cli
 from harness.postgres import Postgres
 from harness.redis_server import RedisServer
+from harness.results import Results
 
 database_numbers = itertools.count(1)
 
@@ -28,6 +29,13 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "once: of servers and clients rather than of our code: "
         "long, and run with one build")
+    config.addinivalue_line(
+        "markers", "timing: asserts durations, or what the machine's load "
+        "changes: run with one build, one after the other, beside nothing")
+    path = os.environ.get("PGRIPPLE_RESULTS")
+    is_worker = hasattr(config, "workerinput")
+    if path and not is_worker and not config.pluginmanager.hasplugin("results"):
+        config.pluginmanager.register(Results(path), "results")
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +94,7 @@ def cache(redis_server):
 def show_on_failure(name, text):
     """pytest shows what a test printed only if the test failed."""
     if text:
-        print(f"---- {name}\n{text[-8000:]}")
+        print(f"---- {name}\n{text[-200 * TAIL_LINES:]}")
 
 
 @pytest.fixture
