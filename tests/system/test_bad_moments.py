@@ -141,5 +141,5 @@ def test_a_scan_starts_over_on_another_server(tournament, config, make_redis,
     redis.kill()
     redis.start()
     daemon.wait_for_event("redis.up", after=mark)
-    wait_quiet(tournament, 30)
+    wait_quiet(tournament)
     assert vanished(redis.client(), keys) == set(keys)

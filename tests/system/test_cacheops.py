@@ -325,9 +325,9 @@ def test_a_repeat_comes_to_its_end_with_any_value_too(
 
     read()
     database.execute("UPDATE app_team SET notes = 'm' WHERE id = 1")
-    wait_until(is_gone, 15, "the first strike")
-    wait_until(messages, 15, "the message of the change")
+    wait_until(is_gone, 30, "the first strike")
+    wait_until(messages, 30, "the message of the change")
     read()
-    wait_until(is_gone, 15, "the repeat")
-    wait_until(messages, 15, "the message of the repeat")
+    wait_until(is_gone, 30, "the repeat")
+    wait_until(messages, 30, "the message of the repeat")
     wait_quiet(database)

@@ -596,12 +596,12 @@ def test_rows_of_logical_replication_are_seen(make_postgres):
                   "UPDATE item SET name = 'b';"
                   "INSERT INTO event (id, name) VALUES (101, 'e');"
                   "DELETE FROM item")
-    wait_until(lambda: len(here.changes()) >= 4, 20, "replicated changes")
+    wait_until(lambda: len(here.changes()) >= 4, 30, "replicated changes")
     assert [(change["table"], change["op"]) for change in take(here)] == [
         ("public.item", "insert"), ("public.item", "update"),
         ("public.event", "insert"), ("public.item", "delete")]
     there.execute("INSERT INTO item VALUES (2, 'c'); TRUNCATE item")
-    wait_until(lambda: len(here.changes()) >= 2, 20, "a replicated TRUNCATE")
+    wait_until(lambda: len(here.changes()) >= 2, 30, "a replicated TRUNCATE")
     _, truncated = take(here)
     assert (truncated["table"], truncated["whole"]) == (
         "public.item", "truncate")
@@ -646,7 +646,7 @@ def test_the_daemon_touches_a_model_when_a_gap_opens_and_closes(
     daemon = make_daemon(config)
     daemon.wait_for_event("capture.gap_opened", table="public.app_team")
     wait_until(lambda: vanished(cache, ["team:1", "team:99", "other"])
-               == {"team:1", "team:99"}, 15, "the model to be touched")
+               == {"team:1", "team:99"}, 30, "the model to be touched")
     wait_quiet(tournament)
     daemon.stop()
     tournament.execute("UPDATE app_team SET name = 'unseen'")
@@ -655,7 +655,7 @@ def test_the_daemon_touches_a_model_when_a_gap_opens_and_closes(
     daemon = make_daemon(config)
     daemon.wait_for_event("capture.gap_closed", table="public.app_team")
     wait_until(lambda: vanished(cache, ["team:1", "team:99", "other"])
-               == {"team:1", "team:99"}, 15, "the model to be touched")
+               == {"team:1", "team:99"}, 30, "the model to be touched")
 
 
 def test_a_site_that_defaults_to_repeatable_read_and_read_only(
@@ -670,7 +670,7 @@ def test_a_site_that_defaults_to_repeatable_read_and_read_only(
     writer = tournament.connect()
     run(writer, "BEGIN READ WRITE; UPDATE app_team SET name = 'x' WHERE id = 1;"
                 "COMMIT")
-    wait_until(lambda: vanished(cache, ["team:1", "team:2"]) == {"team:1"}, 15,
+    wait_until(lambda: vanished(cache, ["team:1", "team:2"]) == {"team:1"}, 30,
                "the key to go")
 
 
@@ -713,7 +713,7 @@ def test_writers_go_on_through_migrations_and_install_heals(
         else:
             daemon.wait_for_event("change.drift", table="public.app_team")
         warm(cache, "team:1")
-        wait_until(lambda: not cache.exists("team:1"), 15, "the key to go")
+        wait_until(lambda: not cache.exists("team:1"), 30, "the key to go")
         if further:
             tournament.execute(further)
             tournament_is_renamed.clear()

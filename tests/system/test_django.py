@@ -221,7 +221,7 @@ WAITING = ("SELECT state, backend_xmin::text FROM pg_stat_activity"
 def thaw_once_somebody_waits(site, seen=None):
     """seen: a list for what such a session looked like."""
     try:
-        found = wait_until(lambda: site.database.execute(WAITING), 10,
+        found = wait_until(lambda: site.database.execute(WAITING), 30,
                            "somebody who waits")
         if seen is not None:
             seen.extend(found)

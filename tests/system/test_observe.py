@@ -104,7 +104,7 @@ def test_tasks_wait_while_it_observes(tournament, config, redis, make_daemon):
         "scan_count": 1, "scan_pause": "10ms"}})
     daemon = make_daemon(config)
     tournament.execute("TRUNCATE app_game, app_team CASCADE")
-    wait_until(lambda: client.dbsize() < 2990, 10, "the scan to begin")
+    wait_until(lambda: client.dbsize() < 2990, 30, "the scan to begin")
     config.write_settings({"mode": "observe"})
     daemon.reload()
     daemon.wait_for_event("reload.done", mode="observe")
@@ -124,5 +124,5 @@ def test_tasks_wait_while_it_observes(tournament, config, redis, make_daemon):
 def only_a_task_is_left(database):
     """The outbox is empty, though a task is left."""
     wait_until(lambda: database.value(
-        "SELECT NOT EXISTS (SELECT FROM pgripple.outbox)"), 10, "the outbox")
+        "SELECT NOT EXISTS (SELECT FROM pgripple.outbox)"), 30, "the outbox")
     return database.value("SELECT EXISTS (SELECT FROM pgripple.task)")

@@ -409,7 +409,7 @@ def test_a_failing_disk_of_redis_is_waited_for(start, make_redis):
             except redis.ResponseError as error:
                 return "MISCONF" in str(error)
 
-        wait_until(is_refused, 15, "MISCONF")
+        wait_until(is_refused, 30, "MISCONF")
         mark = daemon.mark()
         database.execute("UPDATE item SET shop = 0 WHERE id = 1")
         line = daemon.wait_for_event("batch.failed", after=mark)

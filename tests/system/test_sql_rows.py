@@ -183,16 +183,16 @@ def test_a_subscription_without_a_key_is_seen_by_the_daemon(
     wait_quiet(here)
     warm(cache, *keys)
     there.execute("INSERT INTO t VALUES (1, 'a'), (NULL, NULL)")
-    wait_until(lambda: vanished(cache, keys), 20, "the inserts to be applied")
+    wait_until(lambda: vanished(cache, keys), 30, "the inserts to be applied")
     wait_quiet(here)
     assert vanished(cache, keys) == {"t:1", "named:a"}
     warm(cache, *keys)
     there.execute("UPDATE t SET v = repeat('x', 2000000) WHERE id = 1")
-    wait_until(lambda: {"named:b"} <= vanished(cache, keys), 20,
+    wait_until(lambda: {"named:b"} <= vanished(cache, keys), 30,
                "all names to be touched")
     wait_quiet(here)
     warm(cache, *keys)
     there.execute("DELETE FROM t")
-    wait_until(lambda: {"t:1"} <= vanished(cache, keys), 20,
+    wait_until(lambda: {"t:1"} <= vanished(cache, keys), 30,
                "the deletes to be applied")
     here.execute("DROP SUBSCRIPTION s")

@@ -60,7 +60,7 @@ class Site:
     def wait_fresh(self):
         """Wait until all is applied and looked at, and nothing is stale."""
         wait_quiet(self.database)
-        wait_until(lambda: not self.mirror.stale(), 15,
+        wait_until(lambda: not self.mirror.stale(), 30,
                    f"no stale key of {self.mirror.stale()[:3]}")
 
     def look_and_refill(self, writers):
@@ -115,7 +115,7 @@ def test_no_key_is_stale_after_a_partition_was(events, sql, n_gone):
     mark = events.daemon.mark()
     assert events.mirror.gone() == set()
     events.execute(sql)
-    wait_until(lambda: len(events.mirror.gone() - {"event:150"}) >= n_gone, 15,
+    wait_until(lambda: len(events.mirror.gone() - {"event:150"}) >= n_gone, 30,
                "keys to go")
     events.wait_fresh()
     if n_gone < len(KEYS):
@@ -128,7 +128,7 @@ def test_a_partition_made_later_is_a_gap_that_install_closes(events):
                    "FOR VALUES FROM (200) TO (300)")
     opened = events.daemon.wait_for_event("capture.gap_opened")
     assert 'on "public.event_3" is missing' in opened["error"]
-    wait_until(events.is_touched, 15, "the model to be touched")
+    wait_until(events.is_touched, 30, "the model to be touched")
     wait_quiet(events.database)
     events.mirror.fill()
     events.execute("INSERT INTO event_3 VALUES (201, 'n1')")
@@ -136,13 +136,13 @@ def test_a_partition_made_later_is_a_gap_that_install_closes(events):
     assert events.mirror.gone() == {"event:201", "named:n1"}
     # What the missing trigger would have told the next look does.
     events.execute("TRUNCATE event_3")
-    wait_until(events.is_touched, 15, "the model to be touched")
+    wait_until(events.is_touched, 30, "the model to be touched")
     wait_quiet(events.database)
     events.mirror.fill()
     mark = events.daemon.mark()
     install(events.config)
     events.daemon.wait_for_event("capture.gap_closed", after=mark)
-    wait_until(events.is_touched, 15, "the model to be touched")
+    wait_until(events.is_touched, 30, "the model to be touched")
     wait_quiet(events.database)
     events.mirror.fill()
     events.execute("INSERT INTO event_3 VALUES (202, 'n2')")
@@ -202,7 +202,7 @@ def test_a_gap_is_found_while_the_daemon_runs(items, damage, said):
     items.execute(damage)
     opened = items.daemon.wait_for_event("capture.gap_opened")
     assert (opened["table"], opened["error"]) == ("public.event", said)
-    wait_until(items.is_touched, 15, "the model to be touched")
+    wait_until(items.is_touched, 30, "the model to be touched")
     wait_quiet(items.database)
     items.mirror.fill()
     items.execute("UPDATE event SET name = 'n5'")
@@ -264,22 +264,22 @@ def test_no_key_is_stale_after_a_migration_under_writers(
     migration, graph, truth = MIGRATIONS[name]
     site = make_site(tables)
     with Writers(site.database, writes(["name", "title"])) as writers:
-        wait_until(writers.have_written(), 15, "writers")
+        wait_until(writers.have_written(), 30, "writers")
         site.look_and_refill(writers)
         mark = site.daemon.mark()
         site.execute(migration)
-        wait_until(writers.have_written(), 15, "writers after the migration")
+        wait_until(writers.have_written(), 30, "writers after the migration")
         site.daemon.wait_for_event("change.drift", after=mark,
                                    table="public.event")
         site.mirror.sql = truth
         site.look_and_refill(writers)
-        wait_until(writers.have_written(), 15, "writers during the drift")
+        wait_until(writers.have_written(), 30, "writers during the drift")
         site.config.write_graph(graph)
         install(site.config)
         site.daemon.reload()
         site.daemon.wait_for_event("reload.done", after=mark)
         site.look_and_refill(writers)
-        wait_until(writers.have_written(), 15, "writers after install")
+        wait_until(writers.have_written(), 30, "writers after install")
     assert writers.failures == []
     site.wait_fresh()
     mark = site.daemon.mark()
@@ -294,13 +294,13 @@ def test_no_key_is_stale_after_a_migration_under_writers(
 def test_no_key_is_stale_after_a_table_was_renamed_under_writers(items):
     with Writers(items.database,
                  writes(["name"], ("event", "happening"))) as writers:
-        wait_until(writers.have_written(), 15, "writers")
+        wait_until(writers.have_written(), 30, "writers")
         items.look_and_refill(writers)
         items.execute("ALTER TABLE event RENAME TO happening")
         items.mirror.sql = TRUTH.replace("FROM event", "FROM happening AS event")
-        wait_until(writers.have_written(), 15, "writers after the renaming")
+        wait_until(writers.have_written(), 30, "writers after the renaming")
         items.look_and_refill(writers)
-        wait_until(writers.have_written(), 15, "writers under another name")
+        wait_until(writers.have_written(), 30, "writers under another name")
         items.config.write_graph(GRAPH.replace("table: event",
                                                "table: happening"))
         install(items.config)
@@ -308,7 +308,7 @@ def test_no_key_is_stale_after_a_table_was_renamed_under_writers(items):
         items.daemon.reload()
         items.daemon.wait_for_event("reload.done", after=mark)
         items.look_and_refill(writers)
-        wait_until(writers.have_written(), 15, "writers after install")
+        wait_until(writers.have_written(), 30, "writers after install")
     assert writers.failures == []
     items.wait_fresh()
     assert items.execute("SELECT table_name, problem "
@@ -327,20 +327,20 @@ def test_no_key_is_stale_after_a_table_was_renamed_under_writers(items):
 def test_no_key_is_stale_after_another_table_took_its_place(
         items, migration, said):
     with Writers(items.database, writes(["name"])) as writers:
-        wait_until(writers.have_written(), 15, "writers")
+        wait_until(writers.have_written(), 30, "writers")
         items.look_and_refill(writers)
         items.execute(migration)
         opened = items.daemon.wait_for_event("capture.gap_opened")
         assert opened["error"] == said
-        wait_until(items.is_touched, 15, "the model to be touched")
+        wait_until(items.is_touched, 30, "the model to be touched")
         with writers.held():
             items.mirror.fill()
-        wait_until(writers.have_written(), 15, "writers that are not seen")
+        wait_until(writers.have_written(), 30, "writers that are not seen")
         assert items.mirror.stale() != []
         mark = items.daemon.mark()
         install(items.config)
         items.daemon.wait_for_event("capture.gap_closed", after=mark)
-        wait_until(writers.have_written(), 15, "writers after install")
+        wait_until(writers.have_written(), 30, "writers after install")
     assert writers.failures == []
     items.wait_fresh()
     done = run_cli("check", "-c", items.config.path)

@@ -133,7 +133,7 @@ def test_a_full_disk_fails_writers_until_capture_is_disabled(
     os.remove(filler)
     daemon.start()
     assert database.value("SELECT pgripple.enable()") is True
-    wait_until(lambda: not cache.exists("item:1000"), 15, "the whole model")
+    wait_until(lambda: not cache.exists("item:1000"), 30, "the whole model")
     wait_quiet(database)
     run(writer, UPDATE.format("item"))
     writer.commit()
@@ -179,7 +179,7 @@ def test_a_full_table_of_locks_fails_those_who_need_one_more(items, mode):
         run(hog, f"SELECT pg_advisory_unlock({held})")
     assert has_room(writer, UPDATE.format("item")) == (mode == "never")
     hog.close()
-    wait_until(lambda: has_room(writer, UPDATE.format("item")), 10, "room")
+    wait_until(lambda: has_room(writer, UPDATE.format("item")), 30, "room")
     assert len(take(items)) == (2 if mode == "never" else 1)
 
 
@@ -268,7 +268,7 @@ def test_a_commit_that_rings_waits_for_another(items, mode):
     try:
         wait_until(lambda: items.value(
             "SELECT wait_event FROM pg_stat_activity WHERE pid = %s",
-            first.info.backend_pid) == "SyncRep", 10, "a commit that waits")
+            first.info.backend_pid) == "SyncRep", 30, "a commit that waits")
         run(second, "UPDATE item SET name = 'y' WHERE id = 2")
         if mode == "always":
             with pytest.raises(psycopg2.errors.LockNotAvailable):

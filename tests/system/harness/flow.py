@@ -48,7 +48,7 @@ def warm(cache, *keys):
     cache.mset({key: "cached" for key in keys})
 
 
-def wait_quiet(database, timeout=15):
+def wait_quiet(database, timeout=30):
     """Wait until every change is acknowledged and every task is done."""
     def is_quiet():
         return database.value(

@@ -114,7 +114,7 @@ class Server:
         pids = self.pids()
         self.signal_all(signal.SIGKILL)
         self.process.wait()
-        wait_until(lambda: not any(is_alive(pid) for pid in pids), 10,
+        wait_until(lambda: not any(is_alive(pid) for pid in pids), 30,
                    f"the processes of {self.name} to be gone")
 
     def restart(self):

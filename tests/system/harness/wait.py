@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, timeout=10.0, what="the condition"):
+def wait_until(condition, timeout=30.0, what="the condition"):
     """Poll until condition() is true and return its value.
 
     The pause between polls grows from 1 ms to 50 ms: quick where the answer
