@@ -16,7 +16,7 @@ packages_for() {
     test)
         echo postgresql redis-server pgbouncer libcriterion-dev mandoc \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
-            graphviz python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
+            graphviz prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
             python3-django python3-django-cacheops nodejs
         # Node of another source than Debian brings npm along, and Debian's
         # does not go with it.

@@ -81,6 +81,16 @@ struct settings {
 	} tasks;
 
 	struct {
+		const char *listen; /* address and port, or "off" */
+		int64_t connections;
+		int64_t streams;
+		int64_t stream_bytes; /* that one may be behind */
+		int64_t timeout_ms; /* of a request and its answer */
+		int64_t look_interval_ms; /* at what waits */
+		int64_t canary_interval_ms; /* 0: never */
+	} http;
+
+	struct {
 		const char *level; /* error, warning, info, debug */
 		const char *format; /* auto, json, text */
 		bool values;

@@ -108,6 +108,28 @@ const struct setting settings_table[] = {
 	NULL, true,
 	"Tasks that may wait, of up to 1,000 operations each; past it whole "
 	"models are repeated instead of single operations."},
+    {"http.listen", SETTING_LISTEN, AT(http.listen), "127.0.0.1:9821", 0, 0,
+	NULL, false,
+	"Where metrics, health and the status page are: an address and a port, "
+	"`unix:///path/to/socket`, or `off`. Whoever can connect can read."},
+    {"http.connections", SETTING_COUNT, AT(http.connections), "64", 1, 1000,
+	NULL, true,
+	"Connections at a time; past it the oldest that has not sent its "
+	"request is closed."},
+    {"http.streams", SETTING_COUNT, AT(http.streams), "8", 0, 1000, NULL, true,
+	"Status pages that are open at a time, of these connections."},
+    {"http.stream_bytes", SETTING_SIZE, AT(http.stream_bytes), "256kB", 65536,
+	64 * MEBI, NULL, true,
+	"What an open page may leave unread before it is closed."},
+    {"http.timeout", SETTING_DURATION, AT(http.timeout_ms), "5s", 100, HOUR,
+	NULL, true, "How long a request, and taking its answer, may take."},
+    {"http.look_interval", SETTING_DURATION, AT(http.look_interval_ms), "5s",
+	100, HOUR, NULL, true,
+	"How often it is counted what waits in the outbox."},
+    {"http.canary_interval", SETTING_DURATION, AT(http.canary_interval_ms),
+	"30s", 0, HOUR, NULL, true,
+	"When nothing went all the way from the outbox to Redis for so long, a "
+	"canary is sent; `0s`: never."},
     {"log.level", SETTING_CHOICE, AT(log.level), "info", 0, 0,
 	"error, warning, info, debug", true, "The least that is logged."},
     {"log.format", SETTING_CHOICE, AT(log.format), "auto", 0, 0,
@@ -157,6 +179,9 @@ print_type(const struct setting *setting, struct buf *buf)
 		break;
 	case SETTING_URL:
 		buf_add_string(buf, "URL");
+		break;
+	case SETTING_LISTEN:
+		buf_add_string(buf, "address, off");
 		break;
 	case SETTING_CHOICE:
 	case SETTING_NOTIFY:

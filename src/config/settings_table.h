@@ -14,6 +14,7 @@ enum setting_type {
 	SETTING_TEXT, /* const char * */
 	SETTING_SCHEMA, /* const char *: a plain identifier */
 	SETTING_URL, /* const char *: of a Redis server */
+	SETTING_LISTEN, /* const char *: an address, or "off" */
 	SETTING_CHOICE, /* const char *: one of the choices */
 	SETTING_NOTIFY, /* enum notify_mode: one of the choices */
 	SETTING_FLAG, /* bool */

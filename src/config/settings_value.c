@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/closest.h"
 #include "base/unit.h"
+#include "config/listen_address.h"
 
 #define MAX_SCHEMA 40
 
@@ -182,6 +183,22 @@ check_url(
 }
 
 static int
+check_listen(
+    const struct setting *setting, const char *text, struct pgripple_error *err)
+{
+	struct listen_address address;
+
+	if (strcmp(text, LISTEN_OFF) == 0 ||
+	    listen_address_parse(text, &address))
+		return 0;
+	(void)fail(err, setting, "an address and a port, or off", text);
+	pgripple_error_hint(err,
+	    "Write 127.0.0.1:9821, [::1]:9821, unix:///path/to/socket or "
+	    "off.");
+	return -1;
+}
+
+static int
 parse_text(const struct setting *setting, const char *text, struct arena *arena,
     void *object, struct pgripple_error *err)
 {
@@ -191,6 +208,8 @@ parse_text(const struct setting *setting, const char *text, struct arena *arena,
 		check_schema(setting, text, err) < 0) ||
 	    (setting->type == SETTING_URL &&
 		check_url(setting, text, err) < 0) ||
+	    (setting->type == SETTING_LISTEN &&
+		check_listen(setting, text, err) < 0) ||
 	    (setting->type == SETTING_CHOICE &&
 		check_choice(setting, text, err) < 0))
 		return -1;
@@ -308,6 +327,7 @@ setting_parse(const struct setting *setting, const char *text,
 	case SETTING_TEXT:
 	case SETTING_SCHEMA:
 	case SETTING_URL:
+	case SETTING_LISTEN:
 	case SETTING_CHOICE:
 		return parse_text(setting, text, arena, object, err);
 	case SETTING_NOTIFY:
@@ -333,6 +353,7 @@ setting_is_equal(const struct setting *setting, const void *a, const void *b)
 	case SETTING_TEXT:
 	case SETTING_SCHEMA:
 	case SETTING_URL:
+	case SETTING_LISTEN:
 	case SETTING_CHOICE:
 		return strcmp(*(const char *const *)x,
 			   *(const char *const *)y) == 0;

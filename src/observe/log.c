@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "observe/log_line.h"
 #include "observe/log_sink.h"
+#include "observe/metrics.h"
 
 #define RATE_LINES 10 /* of one event ... */
 #define RATE_US 1000000 /* ... in this time */
@@ -120,6 +121,7 @@ admit(struct rate *rate)
 		rate->n_lines = 0;
 	}
 	if (rate->n_lines == RATE_LINES) {
+		metrics_add(METRIC_LOG_DROPPED, "held back", NULL, 1);
 		rate->suppressed++;
 		return false;
 	}
@@ -146,6 +148,11 @@ write_line(const struct log_line *line)
 	written = !state.line.failed &&
 		  log_sink_write(state.line.bytes, state.line.n);
 	state.dropped = written ? 0 : state.dropped + 1;
+	if (written)
+		metrics_add(
+		    METRIC_LOG_LINES, log_level_name(line->level), NULL, 1);
+	else
+		metrics_add(METRIC_LOG_DROPPED, "lost", NULL, 1);
 	if (state.line.capacity > KEEP_BYTES)
 		buf_done(&state.line);
 	return written;

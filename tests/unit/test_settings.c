@@ -64,6 +64,8 @@ Test(settings, have_defaults)
 	cr_assert_eq(s->limits.rejected_rows, 10000);
 	cr_assert_eq(s->tasks.scan_count, 500);
 	cr_assert_eq(s->tasks.scan_pause_ms, 1);
+	cr_assert_str_eq(s->http.listen, "127.0.0.1:9821");
+	cr_assert_eq(s->http.canary_interval_ms, 30000);
 	cr_assert_str_eq(s->log.level, "info");
 	cr_assert_str_eq(s->log.format, "auto");
 	cr_assert(s->log.values);
@@ -120,6 +122,57 @@ Test(settings, take_every_form_of_redis_url)
 		s = load_well(text);
 		cr_assert_str_eq(s->redis.url, urls[i]);
 		settings_free(s);
+	}
+}
+
+Test(settings, take_every_form_of_address)
+{
+	static const char *const texts[] = {
+	    "off",
+	    "127.0.0.1:0",
+	    "0.0.0.0:9821",
+	    "[::1]:9821",
+	    "unix:///run/pgripple/http",
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+		char text[200];
+		struct settings *s;
+
+		(void)snprintf(
+		    text, sizeof(text), "http:\n  listen: \"%s\"\n", texts[i]);
+		s = load_well(text);
+		cr_assert_str_eq(s->http.listen, texts[i]);
+		settings_free(s);
+	}
+}
+
+Test(settings, refuse_what_is_no_address)
+{
+	static const char *const texts[] = {
+	    "localhost:9821",
+	    "127.0.0.1",
+	    "127.0.0.1:",
+	    "127.0.0.1:99999",
+	    ":9821",
+	    "::1:9821",
+	    "[::1]",
+	    "[127.0.0.1]:80",
+	    "unix://run/http",
+	    "on",
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+		struct pgripple_errors errors = {0};
+		char text[200];
+
+		(void)snprintf(
+		    text, sizeof(text), "http:\n  listen: \"%s\"\n", texts[i]);
+		cr_expect_null(load(text, &errors), "%s", texts[i]);
+		cr_assert_eq(errors.n_items, 1);
+		cr_expect_not_null(strstr(errors.items[0].text, texts[i]));
+		cr_expect_not_null(strstr(errors.items[0].hint, "[::1]:9821"));
+		pgripple_errors_done(&errors);
 	}
 }
 
