@@ -48,6 +48,7 @@ struct pgripple_change {
 	int64_t id; /* of the outbox row; 0 if there is none */
 	uint64_t xid; /* the writer's transaction; 0 if not known */
 	int64_t wall_us; /* when the trigger ran; 0 if not known */
+	int64_t commit_us; /* when it was committed; 0 if not known */
 	enum pgripple_op op;
 	const struct pgripple_table *table; /* NULL for a ping */
 	const struct pgripple_model *model; /* asked for by hand; or NULL */

@@ -13,9 +13,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "flow/batch_private.h"
+#include "flow/probe.h"
 #include "flow/report.h"
 #include "flow/targets.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "postgres/session.h"
 
 /* A pause after a failure starts at this length. */
@@ -61,6 +63,15 @@ forget(struct batch *batch)
 
 /* Ending. */
 
+static bool
+has_canary(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->n_pings; i++)
+		if (strcmp(batch->pings[i].key, PROBE_KEY) == 0)
+			return true;
+	return false;
+}
+
 /* Those for which it left tasks; NULL if there is none. */
 static const char *
 postponed_names(const struct batch *batch, struct buf *buf)
@@ -83,6 +94,8 @@ finish(struct batch *batch)
 	};
 
 	backoff_succeed(&batch->backoff);
+	batch_count_done(batch);
+	batch->listener.on_proof(batch->listener.context, has_canary(batch));
 	batch_tell_escalations(batch);
 	for (size_t i = 0; i < batch->n_changes; i++)
 		report_change(batch->peers.report, batch->walk, i,
@@ -106,6 +119,7 @@ pause_for_ms(struct batch *batch, int64_t pause_ms)
 static void
 drop(struct batch *batch)
 {
+	metrics_add(METRIC_BATCHES, "failed", NULL, 1);
 	forget(batch);
 	pause_for_ms(batch, backoff_fail(&batch->backoff));
 }
@@ -120,8 +134,12 @@ batch_enter(struct batch *batch, enum batch_state next, enum batch_event reason)
 		    log_string("from", batch_state_name(batch->state)),
 		    log_string("to", batch_state_name(next)),
 		    log_string("reason", batch_event_name(reason)));
-	batch->state = next;
 	batch->entered_us = clock_monotonic_us();
+	if (next != batch->state) {
+		batch_count_stage(batch);
+		batch->stage_us = batch->entered_us;
+	}
+	batch->state = next;
 }
 
 void

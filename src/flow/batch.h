@@ -31,6 +31,11 @@ struct batch_listener {
 	void *context;
 	/* The outbox was seen empty: nothing to do until the doorbell. */
 	void (*on_empty)(void *context);
+	/* Changes were fetched; the trigger of the oldest ran then. */
+	void (*on_fetched)(void *context, int64_t wall_us);
+	/* A batch was applied and acknowledged: it had a ping of this probe in
+	 * it (flow/probe.h), or not. */
+	void (*on_proof)(void *context, bool is_canary);
 	/* A batch ended, well or not; there may be more to do.  is_small: it
 	 * was done, and far from what a batch may hold. */
 	void (*on_end)(void *context, bool is_small);

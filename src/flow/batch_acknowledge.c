@@ -6,6 +6,7 @@
 #include "base/json_write.h"
 #include "flow/batch_private.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 /* Marks. */
 
@@ -53,6 +54,8 @@ batch_claim(struct batch *batch)
 static void
 tell_room(struct batch *batch, bool is_full)
 {
+	if (is_full)
+		metrics_add(METRIC_LIMITS, "tasks.max_rows", NULL, 1);
 	if (is_full && !batch->was_full)
 		log_event(LOG_LEVEL_WARNING, "tasks.full",
 		    log_int("rows", batch->settings->tasks.max_rows),
@@ -73,6 +76,9 @@ on_acknowledged(void *context, enum session_outcome outcome,
 		batch_fail(batch, err);
 		return;
 	}
+	if (acknowledged->n_dropped > 0)
+		metrics_add(METRIC_LIMITS, "limits.rejected_rows", NULL,
+		    (int64_t)acknowledged->n_dropped);
 	if (batch->postponed_targets != 0)
 		batch->n_waiting = acknowledged->n_waiting;
 	if (batch->n_tasks > 0)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "flow/batch_private.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 static int
 prepare(struct batch *batch, const struct outbox_row *rows, size_t n_rows,
@@ -83,6 +84,7 @@ take_change(struct batch *batch, const struct outbox_row *row,
 	change->id = row->id;
 	change->xid = row->xid;
 	change->wall_us = row->wall_us;
+	change->commit_us = row->commit_us;
 	if (change->op == PGRIPPLE_OP_PING) {
 		batch->pings[batch->n_pings++] =
 		    (struct batch_ping){change->ping_key, row->wall_us};
@@ -113,6 +115,7 @@ take_row(struct batch *batch, const struct outbox_row *row,
 		return 0;
 	case PGRIPPLE_DECODE_ESCALATED:
 		change->id = row->id;
+		metrics_add(METRIC_ESCALATIONS, "not understood", NULL, 1);
 		warn_of_change(change, "change.escalated", why.text);
 		return take_change(batch, row, change, err);
 	case PGRIPPLE_DECODE_DONE:
@@ -132,6 +135,7 @@ is_small(
 
 	for (size_t i = 0; i < n_rows; i++)
 		n_bytes += rows[i].length;
+	batch_count_fetched(batch, n_rows, n_bytes);
 	return (int64_t)n_rows < batch->settings->limits.batch_rows / 4 &&
 	       (int64_t)n_bytes < batch->settings->limits.batch_bytes / 4;
 }
@@ -156,6 +160,7 @@ on_fetched(void *context, enum session_outcome outcome,
 	batch->is_small = is_small(batch, rows, n_rows);
 	batch->fetched_wall_us = clock_wall_us();
 	batch->session_number = session_number(batch->peers.work);
+	batch->listener.on_fetched(batch->listener.context, rows[0].wall_us);
 	result = prepare(batch, rows, n_rows, &err);
 	for (size_t i = 0; i < n_rows && result == 0; i++)
 		result = take_row(batch, &rows[i], &err);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "flow/batch_private.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 struct batch_escalation {
 	const struct pgripple_relation *relation;
@@ -97,11 +98,26 @@ tell(const struct batch *batch, const struct batch_escalation *escalation)
 	    log_int("times", escalation->n_times));
 }
 
+static void
+count(const struct batch *batch, const struct batch_escalation *escalation)
+{
+	int64_t limit;
+	const char *setting =
+	    setting_of(batch->settings, escalation->cause, &limit);
+
+	metrics_add(METRIC_ESCALATIONS, pgripple_cause_name(escalation->cause),
+	    NULL, escalation->n_times);
+	if (setting != NULL)
+		metrics_add(METRIC_LIMITS, setting, NULL, escalation->n_times);
+}
+
 void
 batch_tell_escalations(const struct batch *batch)
 {
 	for (const struct batch_escalation *at = batch->escalations; at != NULL;
-	     at = at->next)
+	     at = at->next) {
+		count(batch, at);
 		if (at->cause != PGRIPPLE_CAUSE_LOOKUP_FAILED)
 			tell(batch, at); /* a failure was told as one */
+	}
 }

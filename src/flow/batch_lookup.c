@@ -5,6 +5,7 @@
  */
 #include "flow/batch_private.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "postgres/lookup.h"
 
 void
@@ -66,6 +67,7 @@ escalate(struct batch *batch, const struct pgripple_error *why)
 	    pgripple_walk_lookup(batch->walk, batch->lookup);
 	struct pgripple_error err;
 
+	metrics_add(METRIC_LOOKUPS, "failed", NULL, 1);
 	if (lookup->relation != NULL)
 		log_error_of(LOG_LEVEL_ERROR, "lookup.failed", "relation",
 		    lookup->relation->name, why);
@@ -92,6 +94,13 @@ give_up(struct batch *batch, const struct pgripple_error *why)
 }
 
 static void
+succeed(struct batch *batch)
+{
+	metrics_add(METRIC_LOOKUPS, "done", NULL, (int64_t)batch->n_together);
+	go_on(batch, batch->n_together);
+}
+
+static void
 on_looked_up(void *context, enum session_outcome outcome,
     const struct lookup_row *rows, size_t n_rows,
     const struct pgripple_error *lookup_err)
@@ -104,7 +113,7 @@ on_looked_up(void *context, enum session_outcome outcome,
 	else if (outcome == SESSION_FAILED)
 		give_up(batch, lookup_err);
 	else if (answer(batch, rows, n_rows, &err) == 0)
-		go_on(batch, batch->n_together);
+		succeed(batch);
 	else if (err.kind == PGRIPPLE_ERROR_INPUT)
 		give_up(batch, &err);
 	else

@@ -14,6 +14,7 @@
 #include "flow/batch_private.h"
 #include "flow/targets.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 const char *
 batch_prefix(const struct batch *batch, size_t target)
@@ -31,6 +32,7 @@ is_in(uint32_t set, size_t target)
 static void
 tell_escalation(const struct batch *batch, uint32_t postponed, size_t waiting)
 {
+	metrics_add(METRIC_LIMITS, "limits.postponed_tasks", NULL, 1);
 	for (size_t i = 0; i < targets_count(batch->peers.targets); i++)
 		if (is_in(postponed, i))
 			log_event(LOG_LEVEL_WARNING, "target.escalated",

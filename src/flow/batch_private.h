@@ -2,8 +2,8 @@
  * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
  * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
  * escalations), batch_plan.c (planning, what goes where), batch_apply.c
- * (applying), batch_tasks.c (what is left to be done) and batch_acknowledge.c
- * (marks, acknowledging).
+ * (applying), batch_tasks.c (what is left to be done), batch_acknowledge.c
+ * (marks, acknowledging) and batch_metrics.c (counting).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -41,7 +41,8 @@ struct batch {
 	const struct catalog *catalog;
 
 	enum batch_state state;
-	int64_t entered_us;
+	int64_t entered_us; /* the step, which a lookup begins again */
+	int64_t stage_us; /* the state */
 	struct event *pause;
 	struct backoff backoff;
 	uint64_t number; /* of batches so far: makes the nonce */
@@ -113,6 +114,12 @@ int batch_print_tasks(
 /* The buffer's JSON, moved to the batch's arena; in ASCII, for the graph may
  * hold characters that the database's encoding lacks.  NULL: out of memory. */
 const char *batch_keep_json(struct batch *batch, struct buf *buf);
+
+/* Counts the present state, which ends; what was fetched; what was done. */
+void batch_count_stage(const struct batch *batch);
+void batch_count_fetched(
+    const struct batch *batch, size_t n_rows, size_t n_bytes);
+void batch_count_done(const struct batch *batch);
 
 /* The actions; each ends in a step, now or later. */
 void batch_fetch(struct batch *batch);

@@ -13,10 +13,14 @@
 #include <signal.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/heap.h"
 #include "flow/batch.h"
 #include "flow/coverage.h"
 #include "flow/daemon_private.h"
+#include "flow/daemon_state.h"
+#include "flow/monitor.h"
+#include "flow/probe.h"
 #include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
@@ -63,18 +67,57 @@ missing_target(const struct daemon *daemon, struct buf *buf)
 	return buf_string(buf);
 }
 
-/* The text may be in the buffer. */
+const char *
+daemon_state_name(enum daemon_state state)
+{
+	switch (state) {
+	case DAEMON_LIVE:
+		return "live";
+	case DAEMON_STANDBY:
+		return "standby";
+	case DAEMON_POSTGRES_DOWN:
+		return "postgres-down";
+	case DAEMON_NOT_INSTALLED:
+		return "not-installed";
+	case DAEMON_REDIS_DOWN:
+		return "redis-down";
+	case DAEMON_DRAINING:
+		return "draining";
+	}
+	return "unknown";
+}
+
+enum daemon_state
+daemon_state(const struct daemon *daemon)
+{
+	if (daemon->stopping)
+		return DAEMON_DRAINING;
+	if (listen_is_standby(daemon->listen))
+		return DAEMON_STANDBY;
+	if (!session_is_up(daemon->work) || !listen_is_ready(daemon->listen))
+		return DAEMON_POSTGRES_DOWN;
+	if (daemon->catalog == NULL)
+		return DAEMON_NOT_INSTALLED;
+	return can_apply(daemon) ? DAEMON_LIVE : DAEMON_REDIS_DOWN;
+}
+
+/* NULL: nothing.  The text may be in the buffer. */
 static const char *
 missing_peer(const struct daemon *daemon, struct buf *buf)
 {
-	if (listen_is_standby(daemon->listen))
+	switch (daemon_state(daemon)) {
+	case DAEMON_LIVE:
+	case DAEMON_DRAINING:
+		break;
+	case DAEMON_STANDBY:
 		return "standing by: another daemon works";
-	if (!session_is_up(daemon->work) || !listen_is_ready(daemon->listen))
+	case DAEMON_POSTGRES_DOWN:
 		return "waiting for Postgres";
-	if (daemon->catalog == NULL)
+	case DAEMON_NOT_INSTALLED:
 		return "waiting for the schema to be installed";
-	if (!can_apply(daemon))
+	case DAEMON_REDIS_DOWN:
 		return missing_target(daemon, buf);
+	}
 	return NULL;
 }
 
@@ -186,6 +229,10 @@ daemon_turn(struct daemon *daemon)
 		daemon_describe(daemon);
 	else if (daemon->coverage_due && daemon->catalog != NULL)
 		daemon_look_for_gaps(daemon);
+	else if (daemon->catalog != NULL && daemon->probe != NULL &&
+		 probe_wants_session(daemon->probe, can_apply(daemon)))
+		probe_take_turn(
+		    daemon->probe, low_water_mark(daemon->low_water));
 	else if (daemon->catalog == NULL || !can_apply(daemon))
 		return;
 	else if (tasks_wants_session(daemon->repeats))
@@ -196,6 +243,7 @@ daemon_turn(struct daemon *daemon)
 		raise_mark(daemon);
 	else if (daemon->fetch_due && batch_is_idle(daemon->batch)) {
 		daemon->fetch_due = false;
+		daemon->fetched_wall_us = clock_wall_us();
 		batch_start(daemon->batch, low_water_mark(daemon->low_water));
 	}
 }
@@ -206,6 +254,8 @@ run(struct daemon *daemon)
 	listen_start(daemon->listen);
 	session_start(daemon->work);
 	targets_start(daemon->targets);
+	if (daemon->monitor != NULL)
+		monitor_start(daemon->monitor);
 	log_event(LOG_LEVEL_INFO, "daemon.started",
 	    log_string("version", PGRIPPLE_VERSION),
 	    log_string("settings", daemon->settings_path),

@@ -11,10 +11,13 @@
 
 #include "flow/batch.h"
 #include "flow/coverage.h"
+#include "flow/monitor.h"
+#include "flow/probe.h"
 #include "flow/report.h"
 #include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "observe/systemd.h"
 #include "postgres/catalog.h"
 #include "postgres/gaps.h"
@@ -57,6 +60,10 @@ daemon_use(struct daemon *daemon, struct configuration *configuration,
 	    configuration->settings->log.changes_per_second,
 	    settings_observes(configuration->settings));
 	daemon_configure_log(configuration->settings);
+	if (daemon->monitor != NULL) {
+		probe_configure(daemon->probe, configuration->settings);
+		monitor_configure(daemon->monitor);
+	}
 }
 
 int
@@ -71,6 +78,8 @@ daemon_arm_poll(struct daemon *daemon)
 static void
 end_reload(struct daemon *daemon, const char *event, const char *reason)
 {
+	metrics_add(
+	    METRIC_RELOADS, reason == NULL ? "done" : "rejected", NULL, 1);
 	log_event(reason == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, event,
 	    log_string("file", daemon->settings_path),
 	    log_string("mode", daemon->configuration->settings->mode),

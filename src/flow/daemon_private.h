@@ -21,6 +21,8 @@ struct catalog;
 struct doorbell;
 struct listen;
 struct low_water;
+struct monitor;
+struct probe;
 struct report;
 struct session;
 struct targets;
@@ -48,6 +50,8 @@ struct daemon {
 	struct tasks *tasks; /* long ones */
 	struct tasks *repeats; /* quick ones */
 	struct report *report;
+	struct probe *probe; /* NULL, as the monitor, if HTTP is off */
+	struct monitor *monitor;
 
 	bool reload_due; /* it came while a candidate was described */
 	bool fetch_due; /* the outbox may hold changes */
@@ -57,6 +61,7 @@ struct daemon {
 	bool describe_failed;
 	bool live; /* was, when last looked */
 	bool stopping;
+	int64_t fetched_wall_us; /* when the last fetch began */
 	int64_t whole_fetch_us; /* monotonic: the mark was 0 then */
 	enum exit_status status;
 };

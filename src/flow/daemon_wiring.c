@@ -9,11 +9,15 @@
 
 #include "base/clock.h"
 #include "flow/batch.h"
+#include "config/listen_address.h"
 #include "flow/doorbell.h"
+#include "flow/monitor.h"
+#include "flow/probe.h"
 #include "flow/report.h"
 #include "flow/targets.h"
 #include "flow/tasks.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "observe/systemd.h"
 #include "postgres/catalog.h"
 #include "postgres/listen.h"
@@ -37,10 +41,30 @@ on_fetch_due(void *context, bool is_due)
 }
 
 static void
+on_batch_fetched(void *context, int64_t wall_us)
+{
+	struct daemon *daemon = context;
+
+	if (daemon->probe != NULL)
+		probe_saw_oldest(daemon->probe, wall_us);
+}
+
+static void
+on_batch_proof(void *context, bool is_canary)
+{
+	struct daemon *daemon = context;
+
+	if (daemon->probe != NULL)
+		probe_saw_proof(daemon->probe, is_canary);
+}
+
+static void
 on_batch_empty(void *context)
 {
 	struct daemon *daemon = context;
 
+	if (daemon->probe != NULL)
+		probe_saw_empty(daemon->probe, daemon->fetched_wall_us);
 	if (daemon->stopping)
 		daemon_leave(daemon, EXIT_STATUS_OK);
 	else
@@ -82,8 +106,9 @@ on_batch_drift(void *context)
 	daemon->describe_due = true;
 }
 
+/* Of tasks, and of the probe. */
 static void
-on_tasks_turn(void *context)
+on_turn(void *context)
 {
 	daemon_turn(context);
 }
@@ -95,6 +120,7 @@ on_work_up(void *context)
 {
 	struct daemon *daemon = context;
 
+	metrics_add(METRIC_PEER_CONNECTS, "postgres", "work", 1);
 	daemon->describe_due = true; /* tables may have changed meanwhile */
 	low_water_reset(daemon->low_water);
 	wake_tasks(daemon);
@@ -120,6 +146,7 @@ on_listen_ready(void *context)
 {
 	struct daemon *daemon = context;
 
+	metrics_add(METRIC_PEER_CONNECTS, "postgres", "listen", 1);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_READY);
 	wake_tasks(daemon);
 	daemon_look_at_state(daemon);
@@ -131,6 +158,7 @@ on_listen_down(void *context, const struct pgripple_error *err UNUSED)
 {
 	struct daemon *daemon = context;
 
+	metrics_add(METRIC_PEER_LOSSES, "postgres", "listen", 1);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_DOWN);
 	daemon_look_at_state(daemon);
 }
@@ -147,6 +175,7 @@ on_ring(void *context)
 {
 	struct daemon *daemon = context;
 
+	metrics_add(METRIC_DOORBELL, "rang", NULL, 1);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_RING);
 }
 
@@ -168,8 +197,9 @@ on_doorbell_unlocked(void *context)
 }
 
 static void
-on_peer_down(void *context, const struct pgripple_error *err UNUSED)
+on_work_down(void *context, const struct pgripple_error *err UNUSED)
 {
+	metrics_add(METRIC_PEER_LOSSES, "postgres", "work", 1);
 	daemon_look_at_state(context); /* the peer's own folder has logged it */
 }
 
@@ -286,7 +316,7 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	const struct session_listener on_work = {
 	    .context = daemon,
 	    .on_up = on_work_up,
-	    .on_down = on_peer_down,
+	    .on_down = on_work_down,
 	};
 	const struct listen_listener on_listen = {
 	    .context = daemon,
@@ -329,6 +359,8 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 {
 	const struct batch_listener batch_listener = {
 	    .context = daemon,
+	    .on_fetched = on_batch_fetched,
+	    .on_proof = on_batch_proof,
 	    .on_empty = on_batch_empty,
 	    .on_end = on_batch_end,
 	    .on_tasks = on_batch_tasks,
@@ -336,7 +368,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	};
 	const struct tasks_listener tasks_listener = {
 	    .context = daemon,
-	    .on_turn = on_tasks_turn,
+	    .on_turn = on_turn,
 	};
 	struct batch_peers peers = {
 	    .work = daemon->work,
@@ -356,6 +388,23 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    &tasks_listener, &daemon->tasks, err);
 }
 
+static int
+make_monitor(struct daemon *daemon, struct pgripple_error *err)
+{
+	const struct probe_listener listener = {
+	    .context = daemon,
+	    .on_turn = on_turn,
+	};
+
+	if (strcmp(daemon->configuration->settings->http.listen, LISTEN_OFF) ==
+	    0)
+		return 0;
+	if (probe_new(
+		daemon->base, daemon->work, &listener, &daemon->probe, err) < 0)
+		return -1;
+	return monitor_new(daemon, &daemon->monitor, err);
+}
+
 int
 daemon_make(struct daemon *daemon, struct pgripple_error *err)
 {
@@ -363,7 +412,8 @@ daemon_make(struct daemon *daemon, struct pgripple_error *err)
 	if (daemon->base == NULL)
 		return pgripple_error_nomem(err);
 	if (make_events(daemon, err) < 0 || make_postgres(daemon, err) < 0 ||
-	    make_redis(daemon, err) < 0 || make_flow(daemon, err) < 0)
+	    make_redis(daemon, err) < 0 || make_flow(daemon, err) < 0 ||
+	    make_monitor(daemon, err) < 0)
 		return -1;
 	daemon_use(daemon, daemon->configuration, NULL);
 	return 0;
@@ -381,6 +431,7 @@ void
 daemon_unmake(struct daemon *daemon)
 {
 	daemon->stopping = true;
+	monitor_free(daemon->monitor);
 	targets_free(daemon->targets);
 	session_free(daemon->work);
 	listen_free(daemon->listen);
@@ -390,6 +441,7 @@ daemon_unmake(struct daemon *daemon)
 	tasks_free(daemon->repeats);
 	tasks_free(daemon->tasks);
 	report_free(daemon->report);
+	probe_free(daemon->probe);
 	for (size_t i = 0; i < N_ELEMENTS(daemon->signals); i++)
 		free_event(daemon->signals[i]);
 	free_event(daemon->poll);

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "postgres/listen.h"
 
 /* How soon to look again while a writer keeps us from sleeping. */
@@ -74,6 +75,10 @@ doorbell_enter(struct doorbell *doorbell, enum doorbell_state next,
 	    log_string("from", doorbell_state_name(doorbell->state)),
 	    log_string("to", doorbell_state_name(next)),
 	    log_string("reason", doorbell_event_name(reason)));
+	if (next == DOORBELL_ASLEEP)
+		metrics_add(METRIC_DOORBELL, "slept", NULL, 1);
+	if (reason == DOORBELL_ON_REFUSED)
+		metrics_add(METRIC_DOORBELL, "refused", NULL, 1);
 	(void)event_del(doorbell->timer); /* fails only if not added */
 	doorbell->state = next;
 }

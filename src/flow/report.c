@@ -16,6 +16,7 @@
 #include "base/json_write.h"
 #include "base/map.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 #define MAX_KEYS_IN_LINE 5
 /* That lines were made of in a second: about 15 ms of work.  Changes that lead
@@ -277,6 +278,7 @@ report_change(struct report *report, struct pgripple_walk *walk, size_t number,
 			report_line(report, walk, number, change, applied);
 		return;
 	}
+	metrics_add(METRIC_LIMITS, "log.changes_per_second", NULL, 1);
 	report->n_summed++;
 	report->n_summed_rows += (int64_t)changed_rows(change);
 }

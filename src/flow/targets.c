@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "redis/connection.h"
 
 /* A connection that lasted so long was a good one. */
@@ -168,6 +169,7 @@ on_up(void *context)
 {
 	struct target *target = context;
 
+	metrics_add(METRIC_PEER_CONNECTS, "redis", target->name, 1);
 	target->up_us = clock_monotonic_us();
 	step(target, TARGET_ON_UP);
 }
@@ -178,6 +180,7 @@ on_down(void *context, const struct pgripple_error *err UNUSED)
 {
 	struct target *target = context;
 
+	metrics_add(METRIC_PEER_LOSSES, "redis", target->name, 1);
 	if (target->failed_us == 0 || is_long_ago(target))
 		target->failed_us = clock_monotonic_us();
 	step(target, TARGET_ON_DOWN);

@@ -15,6 +15,7 @@
 #include "core/operation.h"
 #include "flow/targets.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "postgres/task.h"
 
 #define FIRST_PAUSE_MS 100
@@ -162,6 +163,10 @@ tell_end(const struct tasks *tasks)
 	const struct pgripple_operation *first = &tasks->first;
 	const char *key = log_shows_values() ? first->key : NULL;
 
+	metrics_add(METRIC_TASKS, pgripple_operation_kind_name(first->kind),
+	    tasks->reason == NULL ? "done" : "rejected", 1);
+	if (tasks->reason != NULL)
+		metrics_add(METRIC_REJECTED, "task", NULL, 1);
 	if (tasks->reason != NULL)
 		tell_rejected(tasks, key);
 	else

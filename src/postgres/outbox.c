@@ -35,7 +35,14 @@ struct acknowledge {
 
 /* ---- fetch ---- */
 
-enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE, FETCH_LSN };
+enum fetch_column {
+	FETCH_ID,
+	FETCH_XID,
+	FETCH_AT,
+	FETCH_COMMIT,
+	FETCH_CHANGE,
+	FETCH_LSN,
+};
 
 /*
  * The settings hold for this statement alone: lookups on the same session
@@ -50,6 +57,10 @@ enum fetch_column { FETCH_ID, FETCH_XID, FETCH_AT, FETCH_CHANGE, FETCH_LSN };
  * A time that no bigint of microseconds holds, "infinity" first of all, can
  * only have been written by hand; it must not block what is behind it.
  *
+ * The time of the commit is asked for only where it is kept, for elsewhere the
+ * question is an error; so it is for the transaction 0, which can only have
+ * been written by hand.
+ *
  * Whatever the snapshot sees had its commit in the WAL before; not yet written
  * to it perhaps (synchronous_commit = off), so that pg_current_wal_lsn() would
  * be too early.
@@ -63,7 +74,12 @@ print_fetch(
 			    "SET LOCAL enable_sort = off;"
 			    "SELECT id, xid, (extract(epoch FROM "
 			    "least(greatest(at, '1970-01-01'), '9999-12-31')) "
-			    "* 1000000)::bigint, change");
+			    "* 1000000)::bigint, "
+			    "CASE WHEN (SELECT current_setting("
+			    "'track_commit_timestamp') = 'on') THEN "
+			    "(extract(epoch FROM pg_xact_commit_timestamp("
+			    "NULLIF(xid::xid, '0'))) * 1000000)::bigint END, "
+			    "change");
 	if (bounds->with_lsn)
 		buf_add_string(sql, ", pg_current_wal_insert_lsn()");
 	buf_add_string(sql, " FROM ("
@@ -86,6 +102,7 @@ read_fetched(const struct rows *rows, size_t row, bool with_lsn,
 	    .id = rows_int(rows, row, FETCH_ID),
 	    .xid = strtoull(rows_text(rows, row, FETCH_XID), NULL, 10),
 	    .wall_us = rows_int(rows, row, FETCH_AT),
+	    .commit_us = rows_int(rows, row, FETCH_COMMIT),
 	    .change = rows_text(rows, row, FETCH_CHANGE),
 	    .length = rows_length(rows, row, FETCH_CHANGE),
 	    .lsn = with_lsn ? rows_text(rows, row, FETCH_LSN) : "",
@@ -203,7 +220,8 @@ add_rejected(struct request *request, const char *schema,
 	    "ORDER BY id DESC LIMIT %" PRId64 " ON CONFLICT (id) DO NOTHING)"
 	    ", dropped AS (DELETE FROM %s.rejected WHERE id = ANY (ARRAY("
 	    "SELECT id FROM %s.rejected ORDER BY rejected_at DESC, id DESC "
-	    "OFFSET greatest(0, %" PRId64 " - (SELECT count(*) FROM taken)))))",
+	    "OFFSET greatest(0, %" PRId64 " - (SELECT count(*) FROM taken)))) "
+	    "RETURNING id)",
 	    request->n_values - 1, request->n_values, schema, schema,
 	    acknowledgement->max_rejected, schema, schema,
 	    acknowledgement->max_rejected);
@@ -339,6 +357,9 @@ add_answer(struct request *request, const char *schema,
 		    acknowledgement->n_tasks);
 	else
 		add_part(request, ", 0");
+	add_part(request, acknowledgement->n_rejections > 0
+			      ? ", (SELECT count(*) FROM dropped)"
+			      : ", 0");
 	if (acknowledgement->n_pongs == 0)
 		return;
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
@@ -373,6 +394,7 @@ on_acknowledged(void *context, const struct session_answer *answer)
 		    .n_gone = (size_t)rows_int(&answer->rows, 0, 0),
 		    .is_full = rows_bool(&answer->rows, 0, 1),
 		    .n_waiting = (size_t)rows_int(&answer->rows, 0, 2),
+		    .n_dropped = (size_t)rows_int(&answer->rows, 0, 3),
 		};
 	acknowledge.done(
 	    acknowledge.context, answer->outcome, &acknowledged, answer->err);

@@ -16,6 +16,9 @@ struct outbox_row {
 	int64_t id;
 	uint64_t xid; /* the writer's transaction */
 	int64_t wall_us; /* when the trigger ran */
+	/* When it was committed; 0 unless Postgres has track_commit_timestamp
+	 * and still knows. */
+	int64_t commit_us;
 	const char *change; /* JSON */
 	size_t length;
 	/* Where the WAL ends, past the commits of all rows; "" unless asked
@@ -93,6 +96,7 @@ struct outbox_acknowledgement {
 struct outbox_acknowledged {
 	size_t n_gone;
 	size_t n_waiting; /* tasks, with those added */
+	size_t n_dropped; /* rejected rows that had to make room */
 	bool is_full; /* there was no room for all repeats */
 };
 

@@ -100,6 +100,8 @@ class Config:
             "postgres": {"conninfo": conninfo, "notify": "always"},
             "redis": {"url": redis_url},
             "graph": "graph.yaml",
+            "http": {"listen": "unix://" + os.path.join(self.folder, "http"),
+                     "canary_interval": "0s"},
             "log": {"level": "debug", "format": "json"},
         }, settings or {})
         self.write_settings()
