@@ -94,6 +94,10 @@ const struct setting settings_table[] = {
 	"10000", 0, 10 * MILLION, NULL, true,
 	"Tasks that may wait for targets that are down; past it whole models "
 	"stand for rows."},
+    {"limits.reply_bytes", SETTING_SIZE, AT(limits.reply_bytes), "16MB",
+	64 * 1024, 1024 * MEBI, NULL, false,
+	"The largest reply that is taken from Redis, as it is kept in memory; "
+	"past it the connection is dropped."},
     {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "500", 1, MILLION,
 	NULL, true,
 	"Keys that one step of a scan looks at; fewer where that takes Redis "

@@ -10,16 +10,25 @@
 #include <event2/event.h>
 #include <hiredis/async.h>
 
+#include "redis/guard.h"
+
 struct adapter {
+	redisAsyncContext *ac;
+	struct redis_guard *guard;
 	struct event *readable;
 	struct event *writable;
 };
 
 /* The context may be gone, and the adapter with it, when these return. */
 static void
-on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *ac)
+on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *data)
 {
-	redisAsyncHandleRead(ac);
+	struct adapter *adapter = data;
+
+	if (redis_guard_may_read(adapter->guard, adapter->ac))
+		redisAsyncHandleRead(adapter->ac);
+	else
+		redisAsyncFree(adapter->ac);
 }
 
 static void
@@ -67,15 +76,17 @@ cleanup(void *data)
 }
 
 int
-redis_adapter_attach(
-    redisAsyncContext *ac, struct event_base *base, struct pgripple_error *err)
+redis_adapter_attach(redisAsyncContext *ac, struct event_base *base,
+    struct redis_guard *guard, struct pgripple_error *err)
 {
 	struct adapter *adapter = calloc(1, sizeof(*adapter));
 
 	if (adapter == NULL)
 		return pgripple_error_nomem(err);
-	adapter->readable =
-	    event_new(base, ac->c.fd, EV_READ | EV_PERSIST, on_readable, ac);
+	adapter->ac = ac;
+	adapter->guard = guard;
+	adapter->readable = event_new(
+	    base, ac->c.fd, EV_READ | EV_PERSIST, on_readable, adapter);
 	adapter->writable =
 	    event_new(base, ac->c.fd, EV_WRITE | EV_PERSIST, on_writable, ac);
 	if (adapter->readable == NULL || adapter->writable == NULL) {

@@ -28,6 +28,7 @@
 #include "observe/log.h"
 #include "redis/adapter.h"
 #include "redis/connection_states.h"
+#include "redis/guard.h"
 #include "redis/socket.h"
 #include "redis/url.h"
 
@@ -61,6 +62,7 @@ struct redis_connection {
 	struct resolved resolved;
 	size_t next_address;
 	redisAsyncContext *ac;
+	struct redis_guard guard;
 	struct redis_verify verify;
 	struct redis_server server;
 	struct backoff backoff;
@@ -205,6 +207,7 @@ submit(struct redis_connection *conn, int argc, const char **argv,
 		lengths) != REDIS_OK)
 		return pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
 		    "could not send to redis at \"%s\"", conn->name);
+	redis_guard_expect(&conn->guard);
 	*request_at(conn, conn->n_sent++) =
 	    (struct request){callback, context, clock_monotonic_us()};
 	return 0;
@@ -230,6 +233,15 @@ current_address(const struct redis_connection *conn)
 		   : conn->resolved.addresses[conn->next_address - 1];
 }
 
+/* Why a connection ended: what the server did, or what the socket says. */
+static const char *
+reason_of(const struct redis_connection *conn, const redisAsyncContext *ac)
+{
+	if (conn->guard.fault != NULL)
+		return conn->guard.fault;
+	return ac->c.errstr[0] != '\0' ? ac->c.errstr : "closed";
+}
+
 /* The context failed and is being freed by hiredis. */
 static void
 forget_context(struct redis_connection *conn, const redisAsyncContext *ac,
@@ -241,8 +253,7 @@ forget_context(struct redis_connection *conn, const redisAsyncContext *ac,
 		return; /* freed by close_context() */
 	conn->ac = NULL;
 	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
-	    "%s redis at \"%s\": %s", what, conn->name,
-	    ac->c.errstr[0] != '\0' ? ac->c.errstr : "closed");
+	    "%s redis at \"%s\": %s", what, conn->name, reason_of(conn, ac));
 	step(conn, CONNECTION_EVENT_FAILED, &err);
 }
 
@@ -288,7 +299,8 @@ open_context(struct redis_connection *conn, struct pgripple_error *err)
 		    "could not connect to redis at \"%s\": %s", conn->name,
 		    ac->c.errstr);
 	redis_socket_tune(ac->c.fd, conn->options.command_timeout_ms);
-	if (redis_adapter_attach(ac, conn->base, err) < 0)
+	redis_guard_attach(&conn->guard, (size_t)conn->options.reply_bytes, ac);
+	if (redis_adapter_attach(ac, conn->base, &conn->guard, err) < 0)
 		return -1;
 	/* These fail only when a callback is set already. */
 	(void)redisAsyncSetDisconnectCallback(ac, on_disconnect);

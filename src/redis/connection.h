@@ -35,6 +35,7 @@ struct redis_options {
 	int64_t connect_timeout_ms; /* until it is up: name look-up excluded */
 	int64_t command_timeout_ms; /* of silence while a reply is owed */
 	int64_t retry_max_ms; /* bound of the pause between attempts */
+	int64_t reply_bytes; /* the largest reply that is read */
 };
 
 struct redis_listener {

@@ -25,6 +25,7 @@
 #define MAX_ARGS 40
 #define MAX_NOTED 4
 #define TAG_MEMBERS 100
+#define MAX_REPLY_BYTES (1 << 20)
 
 struct world {
 	char dir[32];
@@ -181,6 +182,7 @@ world_connect(struct world *world, const char *url)
 	    .connect_timeout_ms = 2000,
 	    .command_timeout_ms = COMMAND_TIMEOUT_MS,
 	    .retry_max_ms = 300,
+	    .reply_bytes = MAX_REPLY_BYTES,
 	};
 	struct redis_listener listener = {world, world_on_up, world_on_down};
 	struct pgripple_error err;
