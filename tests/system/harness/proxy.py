@@ -22,6 +22,7 @@ and, without a direction:
     swallow             what the server does not hear is not done: requests
                         pass, replies do not, and at the next one all is cut
     inject              bytes that no one asked for
+    rewritten           (old, new) bytes, of one length: in replies, if whole
     pass_all            the end of every fault but cut's
 
 n_connections counts those that were accepted, n_bytes what passed.
@@ -153,6 +154,7 @@ class Proxy:
         self.corrupted = dict.fromkeys(BOTH)
         self.is_cut_mid_frame = dict.fromkeys(BOTH, False)
         self.is_swallowing = False
+        self.rewritten = None
         self.on_reply = {}          # number -> how often it is sent
         self.n_replies = 0
         self.resume()
@@ -221,6 +223,8 @@ class Proxy:
             raise Gone
         if direction == REPLIES:
             data = self._replies(link, data)
+            if self.rewritten:
+                data = data.replace(*self.rewritten)
         place = self.corrupted[direction]
         if place is not None and len(data) > place:
             self.corrupted[direction] = None

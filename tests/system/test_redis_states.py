@@ -1,0 +1,205 @@
+"""Redis in states in which it answers, but with errors: the daemon does as
+docs/operations.md says ("What Redis refuses"), takes nothing for done, and
+goes on when the state has passed."""
+
+import pytest
+import redis
+
+from harness.flow import install, wait_quiet, warm
+from harness.process import free_port
+from harness.proxy import Proxy
+from harness.wait import wait_until
+
+SCHEMA = """
+    CREATE TABLE item (id integer PRIMARY KEY, shop integer);
+    INSERT INTO item SELECT n, 0 FROM generate_series(1, 9) AS n;
+"""
+
+
+@pytest.fixture
+def start(database, make_config, make_daemon):
+    """start(redis_url, *rules): the database and the daemon."""
+    def at_work(url, *rules):
+        database.execute(SCHEMA)
+        lines = "\n".join(f"          - {rule}" for rule in rules)
+        config = make_config(
+            database.conninfo(), url,
+            f"models:\n  item:\n    table: item\n    invalidate:\n{lines}\n",
+            {"retry_max": "200ms"})
+        install(config)
+        return database, make_daemon(config)
+    return at_work
+
+
+def touch(database, *ids):
+    database.execute(
+        "UPDATE item SET shop = shop + 1 WHERE id = ANY(%s)", list(ids))
+
+
+def expect_kept(database):
+    """The change waits, as it should, and nothing was rejected."""
+    assert len(database.changes()) == 1
+    assert database.value("SELECT count(*) FROM pgripple.rejected") == 0
+
+
+def is_loading(server):
+    try:
+        with server.client() as client:
+            client.exists("item:1")
+        return False
+    except redis.BusyLoadingError:
+        return True
+    except redis.ConnectionError:
+        return False
+
+
+def test_loading(start, make_redis):
+    """Redis answers ECHO, and all of the verification, while it loads; so a
+    batch that only leaves a task is done, and the task waits."""
+    server = make_redis()
+    database, daemon = start(
+        server.url, '{ key: "item:{id}", where: { id: [1] } }',
+        '{ pattern: "page:{id}:*", where: { id: [2] } }')
+    with server.client() as client:
+        warm(client, "item:1", "item:2", "page:2:a",
+             *(f"other:{n}" for n in range(5000)))
+        client.save()
+    server.kill()
+    server.settings.update(key_load_delay=2000,
+                           loading_process_events_interval_bytes=1024)
+    mark = daemon.mark()
+    server.start(wait=False)
+    wait_until(lambda: is_loading(server), what="LOADING")
+    daemon.wait_for_event("redis.up", after=mark)
+    touch(database, 1)
+    failed = daemon.wait_for_event("batch.failed", after=mark)
+    assert "LOADING" in failed["error"]
+    expect_kept(database)
+    with server.client() as client:
+        client.config_set("key-load-delay", 0)
+        wait_until(lambda: not is_loading(server), what="the end of LOADING")
+        wait_quiet(database)
+        assert client.exists("item:1", "item:2") == 1
+
+    server.kill()
+    mark = daemon.mark()
+    server.start(wait=False)
+    wait_until(lambda: is_loading(server), what="LOADING")
+    daemon.wait_for_event("redis.up", after=mark)
+    touch(database, 2)
+    failed = daemon.wait_for_event("task.failed", after=mark)
+    assert "LOADING" in failed["error"]
+    assert database.value("SELECT count(*) FROM pgripple.task") == 1
+    with server.client() as client:
+        client.config_set("key-load-delay", 0)
+        wait_quiet(database)
+        assert client.exists("page:2:a", "item:2") == 1
+
+
+@pytest.mark.parametrize("read_only, word", [
+    ("yes", "READONLY"), ("no", "MASTERDOWN")])
+def test_a_master_that_becomes_a_replica(start, make_redis, read_only, word):
+    """Of a master that is away, which it must not answer without."""
+    server = make_redis(replica_read_only=read_only,
+                        replica_serve_stale_data="no")
+    database, daemon = start(server.url, '"item:{id}"')
+    with server.client() as client:
+        warm(client, "item:1", "item:2")
+        mark = daemon.mark()
+        client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        touch(database, 1)
+        down = daemon.wait_for_event("redis.down", after=mark)
+        assert word in down["error"]
+        wait_until(lambda: any("is a replica of" in event["error"] for event
+                               in daemon.events("redis.down", after=mark)),
+                   what="another look")
+        expect_kept(database)
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        wait_quiet(database)
+        assert client.exists("item:1", "item:2") == 1
+
+
+# ---- a cluster behind a proxy that hides it ----
+
+class Cluster:
+    """Two nodes; all slots are of the first one, unless told otherwise."""
+
+    def __init__(self, make_redis):
+        self.servers = [make_redis(cluster_enabled="yes",
+                                   cluster_port=free_port(),
+                                   cluster_require_full_coverage="no")
+                        for _ in range(2)]
+        self.one, self.other = [server.client() for server in self.servers]
+        self.one_id, self.other_id = [
+            self.call("MYID", client) for client in (self.one, self.other)]
+
+    def call(self, *words):
+        *words, client = (words if isinstance(words[-1], redis.Redis)
+                          else (*words, self.one))
+        return client.execute_command("CLUSTER", *words)
+
+    def take_all_slots(self):
+        self.call("MEET", "127.0.0.1", self.servers[1].port,
+                  self.servers[1].settings["cluster_port"])
+        wait_until(lambda: self.other_id in str(self.call("NODES")),
+                   what="two nodes")
+        self.call("ADDSLOTSRANGE", 0, 16383)
+        wait_until(lambda: "cluster_state:ok" in str(self.call("INFO")),
+                   what="a cluster")
+
+    def set_slot(self, key, *words):
+        self.call("SETSLOT", self.call("KEYSLOT", key), *words)
+
+    def close(self):
+        self.one.close()
+        self.other.close()
+
+
+@pytest.fixture
+def cluster(make_redis):
+    nodes = Cluster(make_redis)
+    yield nodes
+    nodes.close()
+
+
+@pytest.mark.once
+def test_a_cluster(start, cluster, make_redis):
+    """Not supported, and refused when the daemon connects; but who connects
+    through a proxy may not know."""
+    plain = make_redis()
+    proxy = Proxy(cluster.servers[0].socket)
+    proxy.rewritten = (b"cluster_enabled:1", b"cluster_enabled:0")
+    database, daemon = start(f"redis://127.0.0.1:{proxy.port}/0",
+                             '{ key: "item:{id}", ops: [update] }',
+                             '{ key: "{{7}}:{id}", ops: [delete] }',
+                             '{ key: "{{7}}:other{id}", ops: [delete] }')
+    key = "item:1"
+
+    def expect_refused(word, mend, write=lambda: touch(database, 1)):
+        mark = daemon.mark()
+        write()
+        failed = daemon.wait_for_event("batch.failed", after=mark)
+        assert f'"{word} ' in failed["error"]
+        expect_kept(database)
+        mend()
+        wait_quiet(database)
+
+    expect_refused("CLUSTERDOWN", cluster.take_all_slots)
+    cluster.set_slot(key, "NODE", cluster.other_id)
+    expect_refused("MOVED", lambda: cluster.set_slot(
+        key, "NODE", cluster.one_id))
+    cluster.set_slot(key, "MIGRATING", cluster.other_id)
+    expect_refused("ASK", lambda: cluster.set_slot(key, "STABLE"))
+    warm(cluster.one, "{7}:5")
+    cluster.set_slot("{7}", "MIGRATING", cluster.other_id)
+    expect_refused("TRYAGAIN", lambda: cluster.set_slot("{7}", "STABLE"),
+                   lambda: database.execute("DELETE FROM item WHERE id = 5"))
+    assert cluster.one.exists("{7}:5") == 0
+
+    def lead_to_a_single_server():
+        proxy.target = plain.socket
+        proxy.cut()
+
+    expect_refused("CROSSSLOT", lead_to_a_single_server,
+                   lambda: touch(database, 1, 2))
+    proxy.close()
