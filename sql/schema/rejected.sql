@@ -25,12 +25,14 @@ COMMENT ON FUNCTION pgripple.reject_task(bigint, text, bigint) IS
 
 -- Puts one rejected change, or all, back into the outbox, to be tried again:
 -- with a new id, for the daemon does not look for old ones any more. A task
--- becomes a task again. Returns how many.
+-- becomes a task again, and a canary goes with it: whoever finds one in the
+-- outbox looks at the tasks, too. Returns how many.
 CREATE OR REPLACE FUNCTION pgripple.retry_rejected(id bigint DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     n_rows bigint;
+    n_tasks bigint;
 BEGIN
     WITH taken AS (
         DELETE FROM pgripple.rejected AS r
@@ -47,8 +49,10 @@ BEGIN
         SELECT coalesce(t.xid, pg_current_xact_id()), t.change,
                octet_length(t.change::text)
         FROM taken AS t WHERE t.task IS NULL ORDER BY t.id)
-    SELECT count(*) INTO n_rows FROM taken;
-    IF n_rows > 0 THEN
+    SELECT count(*), count(task) INTO n_rows, n_tasks FROM taken;
+    IF n_tasks > 0 THEN
+        PERFORM pgripple.ping('pgripple:retry');
+    ELSIF n_rows > 0 THEN
         PERFORM pgripple.ring();
     END IF;
     RETURN n_rows;

@@ -85,8 +85,9 @@ postponed_names(const struct batch *batch, struct buf *buf)
 static void
 finish(struct batch *batch)
 {
+	/* A ping may tell of tasks that were put back by hand. */
 	bool has_tasks = batch->has_due_tasks || batch->n_drains > 0 ||
-			 batch->plan.n_repeats > 0;
+			 batch->plan.n_repeats > 0 || batch->n_pings > 0;
 	CLEANUP(buf_done) struct buf names = BUF_INIT;
 	const struct report_applied applied = {
 	    .wall_us = batch->applied_wall_us,

@@ -20,6 +20,7 @@
 #define MAX_ROWS 50
 
 #define ASIDE_PREFIX "pgripple:drain:"
+#define REFUSED "refused:"
 
 /* Every kind: its command, what that answers, and how many operations at most
  * share one. */
@@ -253,17 +254,40 @@ make_tag(struct apply *apply, const struct pgripple_operation *operation)
 	add_word(words, made->bytes);
 }
 
+static bool
+lies_aside(
+    const struct apply *apply, const struct pgripple_operation *operation)
+{
+	CLEANUP(buf_done) struct buf start = BUF_INIT;
+
+	redis_tag_aside(&start, redis_connection_prefix(apply->conn), "", 0);
+	return !start.failed && operation->key_length >= start.n &&
+	       memcmp(operation->key, start.bytes, start.n) == 0;
+}
+
 static void
 make_drain(struct apply *apply, const struct pgripple_operation *operation)
 {
+	bool is_any = operation->kind == PGRIPPLE_OPERATION_CONJ;
 	struct words *words = &apply->words;
-	const char *members = make_number(words, apply->tag_members);
+	struct buf *made = &words->made;
+	size_t kept;
 
-	open_script(apply, REDIS_SCRIPT_DRAIN, "1");
+	(void)make_number(words, apply->tag_members);
+	buf_add_char(made, '\0');
+	kept = made->n;
+	redis_tag_aside(made, redis_connection_prefix(apply->conn), REFUSED,
+	    strlen(REFUSED));
+	buf_add(made, operation->key, operation->key_length);
+	words->failed |= made->failed;
+	if (words->failed)
+		return;
+	open_script(apply, REDIS_SCRIPT_DRAIN, "2");
 	add_key(words, operation);
-	add_word(words, members);
-	if (operation->kind == PGRIPPLE_OPERATION_CONJ)
-		add_word(words, "any");
+	add_bytes(words, made->bytes + kept, made->n - kept);
+	add_word(words, made->bytes);
+	add_word(words, is_any ? "any" : "");
+	add_word(words, lies_aside(apply, operation) ? "" : "back");
 }
 
 /* What the rows have in common once, then their cells. */

@@ -331,6 +331,33 @@ def test_a_task_that_is_refused_holds_no_other_up(start, guarded, cli):
     assert guarded.root.keys() == [] and rejected(database) == []
 
 
+def test_members_of_a_large_tag_that_are_refused_are_tried_again(
+        start, guarded, cli):
+    """By the name of the task; and at once, not at the next poll."""
+    database, daemon = start(
+        ['{ tag: "tag:{shop}" }'], redis_url=guarded.url,
+        limits={"tag_members": 10}, postgres={"poll_interval": "1h"})
+    members = [*(f"item:{n}" for n in range(95)), "no:1", "no:2"]
+    guarded.root.sadd("tag:7", *members)
+    warm(guarded.root, *members)
+    touch(database)
+    assert guarded.root.keys("item:*") == [] and guarded.root.exists(
+        "no:1", "no:2") == 2 and not guarded.root.exists("tag:7")
+    number, reason = database.execute(
+        "SELECT id, reason FROM pgripple.rejected")[0]
+    assert '"pgripple:drain:tag:7"' in reason and "no:" in reason
+    again = cli("rejected", "retry", number, "-c", daemon.config.path)
+    assert again.status == 0, again.stderr
+    wait_quiet(database)                            # refused again
+    (_, reason), = rejected(database)
+    assert guarded.root.exists("no:1", "no:2") == 2
+
+    guarded.root.execute_command("ACL", "SETUSER", "default", "allkeys")
+    assert cli("rejected", "retry", "-c", daemon.config.path).status == 0
+    wait_quiet(database)
+    assert guarded.root.keys() == [] and rejected(database) == []
+
+
 def deny_command(client):
     client.execute_command("ACL", "SETUSER", "default", "-unlink")
     return lambda: client.execute_command("ACL", "SETUSER", "default",

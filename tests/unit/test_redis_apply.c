@@ -697,5 +697,42 @@ Test(redis_apply, rejects_a_tag_for_a_member_and_unlinks_the_others)
 	apply_done(&world, &drain, 1, &applied);
 	cr_expect_eq(applied.n_rejections, 1);
 	cr_expect_eq(applied.n_leftovers, 0);
+	cr_expect_eq(world_number(&world, "SISMEMBER t no:1"), 1);
+	world_close(&world);
+}
+
+/* They are met once, and not in the way of the next large tag. */
+Test(redis_apply, keeps_members_that_a_drain_was_refused)
+{
+	struct pgripple_operation drain =
+	    world_operation(PGRIPPLE_OPERATION_DRAIN, "pgripple:drain:t");
+	struct world world;
+	struct applied applied;
+	int n_refused = 0, n = 0;
+
+	world_open(&world, NULL);
+	make_tag(&world, 3 * TAG_MEMBERS);
+	world_do(&world, "RENAME t pgripple:drain:t");
+	world_do(&world, "SADD pgripple:drain:t no:1 no:2");
+	world_do(&world, "MSET no:1 x no:2 x");
+	world_do(&world, "ACL SETUSER default resetkeys ~t ~m:* ~pgripple:*");
+	do {
+		apply_done(&world, &drain, 1, &applied);
+		n_refused += (int)applied.n_rejections;
+	} while (applied.n_leftovers > 0 && ++n < 20);
+	cr_expect_eq(applied.n_leftovers, 0);
+	cr_expect(n_refused >= 1 && n_refused <= 2, "%d", n_refused);
+	cr_expect_eq(world_number(&world, "EXISTS pgripple:drain:t"), 0);
+	cr_expect_eq(world_number(&world,
+			 "SCARD pgripple:drain:refused:pgripple:drain:t"),
+	    2);
+	/* Again, in vain; then not in vain. */
+	apply_done(&world, &drain, 1, &applied);
+	cr_expect_eq(applied.n_rejections, 1);
+	world_do(&world, "ACL SETUSER default allkeys");
+	apply_done(&world, &drain, 1, &applied);
+	cr_expect_eq(applied.n_removed, 2);
+	cr_expect_eq(applied.n_rejections + applied.n_leftovers, 0);
+	cr_expect_eq(world_number(&world, "DBSIZE"), 0);
 	world_close(&world);
 }
