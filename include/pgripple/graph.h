@@ -231,6 +231,10 @@ int pgripple_graph_describe(struct pgripple_graph *graph,
     struct pgripple_column *column, const char *type, bool text_equality,
     struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
 
+/* True if the patterns of "whole_model" stand for the rule, where the model is
+ * touched as a whole. */
+bool pgripple_rule_is_replaced(const struct pgripple_rule *rule);
+
 /* True if some rule needs all columns of the table: the catalog names them. */
 bool pgripple_table_adopts(const struct pgripple_table *table);
 /* The table has a column that such a rule can use; to be described.  Past the

@@ -92,6 +92,12 @@ struct explain_escalation {
 	struct explain_escalation *next;
 };
 
+/* That an operation is done once more; each time once. */
+struct explain_repeat {
+	int64_t after_ms; /* or PGRIPPLE_REPEAT_REPLICAS */
+	struct explain_repeat *next;
+};
+
 /* An operation, and how many touched rows led to it. */
 struct explain_operation {
 	const char *target; /* NULL for the default one */
@@ -101,6 +107,7 @@ struct explain_operation {
 	const struct pgripple_rule *rule;
 	size_t n_rows;
 	bool whole; /* among them a whole model */
+	struct explain_repeat *repeats; /* by time */
 	size_t number; /* in order of arrival */
 	struct explain_operation *next;
 };
@@ -189,6 +196,8 @@ void explain_add_rule(struct buf *buf, const struct pgripple_rule *rule);
 /* "unlink team:1", "unlink s:1 on sessions" */
 void explain_add_operation(
     struct buf *buf, const struct explain_operation *operation);
+/* "2s", "replicas" */
+void explain_add_repeat(struct buf *buf, int64_t after_ms);
 /* Why a rule that applies has nothing to do. */
 void explain_add_no_key(struct buf *buf, const struct pgripple_touch *touch,
     const struct pgripple_rule *rule);
@@ -223,6 +232,8 @@ int explain_follow(struct explanation *explanation,
 /* The rows that the changes themselves touched. */
 int explain_roots(struct explanation *explanation, struct explain_row ***ret,
     size_t *ret_n) MUST_CHECK;
+/* Whether "whole_model" stands for those of its rules that it replaces. */
+bool explain_has_patterns(const struct pgripple_touch *touch);
 /* "old", "new", "old and new", or NULL for a row that did not change itself, or
  * was asked for by hand. */
 const char *explain_image_name(

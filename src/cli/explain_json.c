@@ -171,10 +171,11 @@ write_row(struct buf *json, struct explanation *explanation,
 	write_values(json, touch);
 	json_write_key(json, "rules");
 	json_write_open(json, '[');
-	if (touch->whole && model->whole_patterns != NULL)
+	if (explain_has_patterns(touch))
 		write_rule(json, row, NULL);
-	else
-		for (size_t i = 0; i < model->n_rules; i++)
+	for (size_t i = 0; i < model->n_rules; i++)
+		if (!explain_has_patterns(touch) ||
+		    !pgripple_rule_is_replaced(&model->rules[i]))
 			write_rule(json, row, &model->rules[i]);
 	json_write_close(json, ']');
 	json_write_key(json, "relations");
@@ -236,6 +237,25 @@ write_escalation(struct buf *json, const struct explanation *explanation,
 	json_write_close(json, '}');
 }
 
+/* Only where there are any. */
+static void
+write_repeats(struct buf *json, const struct explain_operation *one)
+{
+	if (one->repeats == NULL)
+		return;
+	json_write_key(json, "repeat_after");
+	json_write_open(json, '[');
+	for (const struct explain_repeat *repeat = one->repeats; repeat != NULL;
+	     repeat = repeat->next) {
+		CLEANUP(buf_done) struct buf after = BUF_INIT;
+
+		explain_add_repeat(&after, repeat->after_ms);
+		json_write_string(json, buf_string(&after), after.n);
+		json->failed |= after.failed;
+	}
+	json_write_close(json, ']');
+}
+
 static void
 write_sum(struct buf *json, const struct explain_operation *one)
 {
@@ -251,6 +271,7 @@ write_sum(struct buf *json, const struct explain_operation *one)
 	write_words(json, "rule", &rule);
 	json_write_member_int(json, "n_rows", (int64_t)one->n_rows);
 	write_flag(json, "whole", one->whole);
+	write_repeats(json, one);
 	json_write_close(json, '}');
 }
 

@@ -114,17 +114,22 @@ print_rule(struct printer *printer, const struct explain_row *row,
 	} else if (n == 0) {
 		buf_add_string(text, "no key, ");
 		explain_add_no_key(text, row->touch, rule);
+	} else if (rule->repeat_ms != 0) {
+		buf_add_string(text, ", again after ");
+		explain_add_repeat(text, rule->repeat_ms);
 	}
 	buf_add_char(text, '\n');
 }
 
-/* "whole_model" stands for the rules. */
+/* "whole_model" stands for the rules that remove keys. */
 static void
 print_whole_patterns(
     struct buf *text, const struct explain_row *row, size_t depth)
 {
 	for (const struct explain_deed *deed = row->deeds; deed != NULL;
 	     deed = deed->next) {
+		if (deed->rule != NULL)
+			continue;
 		indent(text, depth);
 		buf_add_string(text, "whole_model: ");
 		explain_add_operation(text, deed->operation);
@@ -202,10 +207,11 @@ print_row(struct printer *printer, struct explain_row *row, size_t depth)
 	}
 	buf_add_char(text, '\n');
 	row->shown = true;
-	if (touch->whole && touch->model->whole_patterns != NULL)
+	if (explain_has_patterns(touch))
 		print_whole_patterns(text, row, depth + 1);
-	else
-		for (size_t i = 0; i < touch->model->n_rules; i++)
+	for (size_t i = 0; i < touch->model->n_rules; i++)
+		if (!explain_has_patterns(touch) ||
+		    !pgripple_rule_is_replaced(&touch->model->rules[i]))
 			print_rule(
 			    printer, row, &touch->model->rules[i], depth + 1);
 	print_relations(printer, touch, depth + 1);
@@ -285,6 +291,19 @@ print_lookups(struct buf *text, const struct explanation *explanation)
 /* ---- operations ---- */
 
 static void
+print_repeats(struct buf *text, const struct explain_operation *one)
+{
+	const char *comma = "; again after ";
+
+	for (const struct explain_repeat *repeat = one->repeats; repeat != NULL;
+	     repeat = repeat->next) {
+		buf_add_string(text, comma);
+		explain_add_repeat(text, repeat->after_ms);
+		comma = ", ";
+	}
+}
+
+static void
 print_operations(struct buf *text, const struct explanation *explanation)
 {
 	if (explanation->n_operations == 0) {
@@ -304,10 +323,12 @@ print_operations(struct buf *text, const struct explanation *explanation)
 		else
 			explain_add_rule(text, one->rule);
 		if (one->whole)
-			buf_add_string(text, ", whole model)\n");
+			buf_add_string(text, ", whole model");
 		else
-			buf_printf(text, ", %zu touched row%s)\n", one->n_rows,
+			buf_printf(text, ", %zu touched row%s", one->n_rows,
 			    plural(one->n_rows));
+		print_repeats(text, one);
+		buf_add_string(text, ")\n");
 	}
 }
 

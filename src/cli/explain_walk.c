@@ -231,6 +231,28 @@ find_operation(struct collector *collector,
 	return found;
 }
 
+/* Rules that repeat the same operation may do so at different times. */
+static int
+add_repeat(struct collector *collector, struct explain_operation *operation,
+    const struct pgripple_rule *rule)
+{
+	struct explain_repeat **place = &operation->repeats;
+	struct explain_repeat *repeat;
+
+	if (rule == NULL || rule->repeat_ms == 0)
+		return 0;
+	while (*place != NULL && (*place)->after_ms < rule->repeat_ms)
+		place = &(*place)->next;
+	if (*place != NULL && (*place)->after_ms == rule->repeat_ms)
+		return 0;
+	repeat = arena_alloc(collector->explanation->arena, sizeof(*repeat));
+	if (repeat == NULL)
+		return -1;
+	*repeat = (struct explain_repeat){rule->repeat_ms, *place};
+	*place = repeat;
+	return 0;
+}
+
 static void
 on_operation(void *context, const struct pgripple_operation *operation,
     const struct pgripple_rule *rule)
@@ -242,7 +264,8 @@ on_operation(void *context, const struct pgripple_operation *operation,
 	    arena_alloc(collector->explanation->arena, sizeof(*deed));
 	bool counted = false;
 
-	if (found == NULL || deed == NULL) {
+	if (found == NULL || deed == NULL ||
+	    add_repeat(collector, found, rule) < 0) {
 		collector->failed = true;
 		return;
 	}
@@ -255,6 +278,39 @@ on_operation(void *context, const struct pgripple_operation *operation,
 	deed->operation = found;
 	*collector->last = deed;
 	collector->last = &deed->next;
+}
+
+bool
+explain_has_patterns(const struct pgripple_touch *touch)
+{
+	return touch->whole && touch->model->whole_patterns != NULL;
+}
+
+/* The patterns of "whole_model" are repeated as the rules for which they
+ * stand. */
+static int
+add_repeats_of_patterns(struct collector *collector, struct explain_row *row)
+{
+	const struct pgripple_model *model = row->touch->model;
+	size_t column;
+
+	if (!explain_has_patterns(row->touch))
+		return 0;
+	for (struct explain_deed *deed = row->deeds; deed != NULL;
+	     deed = deed->next)
+		for (size_t i = 0; deed->rule == NULL && i < model->n_rules;
+		     i++) {
+			const struct pgripple_rule *rule = &model->rules[i];
+
+			if (pgripple_rule_is_replaced(rule) &&
+			    rule->target->index ==
+				deed->operation->operation.target &&
+			    pgripple_judge_rule(row->touch, rule, &column) ==
+				PGRIPPLE_VERDICT_APPLIES &&
+			    add_repeat(collector, deed->operation, rule) < 0)
+				return -1;
+		}
+	return 0;
 }
 
 static int
@@ -272,7 +328,9 @@ collect_row(struct collector *collector, struct explain_row *row,
 	if (pgripple_plan_explain(row->touch, on_operation, collector, err) !=
 	    0)
 		return -1;
-	return collector->failed ? pgripple_error_nomem(err) : 0;
+	return collector->failed || add_repeats_of_patterns(collector, row) < 0
+		   ? pgripple_error_nomem(err)
+		   : 0;
 }
 
 static int

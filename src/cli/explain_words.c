@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json_write.h"
+#include "base/unit.h"
 #include "base/utf8.h"
 #include "core/template.h"
 
@@ -144,6 +145,15 @@ explain_add_operation(struct buf *buf, const struct explain_operation *one)
 	explain_add_text(buf, operation->key, operation->key_length);
 	if (one->target != NULL)
 		buf_printf(buf, " on %s", one->target);
+}
+
+void
+explain_add_repeat(struct buf *buf, int64_t after_ms)
+{
+	if (after_ms == PGRIPPLE_REPEAT_REPLICAS)
+		buf_add_string(buf, "replicas");
+	else
+		unit_print_duration(buf, after_ms);
 }
 
 void

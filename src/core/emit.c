@@ -346,12 +346,7 @@ static int
 emit_replacement(struct emitter *emitter, const struct pgripple_rule *rule)
 {
 	if (!emitter->repeats || rule->repeat_ms == 0 ||
-	    !is_overridden(emitter))
-		return 0;
-	if (rule->kind != PGRIPPLE_RULE_KEY &&
-	    rule->kind != PGRIPPLE_RULE_HASH &&
-	    rule->kind != PGRIPPLE_RULE_PATTERN &&
-	    rule->kind != PGRIPPLE_RULE_FENCE)
+	    !is_overridden(emitter) || !pgripple_rule_is_replaced(rule))
 		return 0;
 	return emit_whole_patterns(emitter, emitter->touch->model);
 }

@@ -101,8 +101,8 @@ aim_rule(const struct pgripple_graph *graph, struct pgripple_rule *rule,
 		    "its own, which is the default.");
 }
 
-static bool
-is_replaced(const struct pgripple_rule *rule)
+bool
+pgripple_rule_is_replaced(const struct pgripple_rule *rule)
 {
 	switch (rule->kind) {
 	case PGRIPPLE_RULE_KEY:
@@ -142,7 +142,7 @@ aim_model(const struct pgripple_graph *graph, struct pgripple_model *model,
 		return -1;
 	for (size_t i = 0; i < model->n_rules; i++) {
 		aim_rule(graph, &model->rules[i], errors);
-		if (is_replaced(&model->rules[i]))
+		if (pgripple_rule_is_replaced(&model->rules[i]))
 			add_whole_target(model, model->rules[i].target);
 	}
 	if (model->n_whole_targets == 0)
