@@ -81,6 +81,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA pgripple FROM pgripple_daemon;
 GRANT USAGE ON SCHEMA pgripple TO pgripple_daemon;
 GRANT SELECT, DELETE ON pgripple.outbox TO pgripple_daemon;
 GRANT SELECT ON SEQUENCE pgripple.outbox_id_seq TO pgripple_daemon;
+GRANT SELECT ON pgripple.model TO pgripple_daemon;
 GRANT SELECT, INSERT, DELETE ON pgripple.rejected TO pgripple_daemon;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgripple.task TO pgripple_daemon;
 GRANT EXECUTE ON ROUTINE

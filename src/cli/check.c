@@ -36,6 +36,40 @@ check_urls(struct report *report, const struct settings *settings)
 	return 0;
 }
 
+static bool
+uses_target(const struct pgripple_model *model, size_t target)
+{
+	for (size_t i = 0; i < model->n_rules; i++)
+		if (model->rules[i].target->index == target)
+			return true;
+	for (size_t i = 0; i < model->n_whole_targets; i++)
+		if (model->whole_patterns != NULL &&
+		    model->whole_targets[i]->index == target)
+			return true;
+	return false;
+}
+
+/* It costs a connection, and a batch waits for it while it is down. */
+static void
+check_targets(struct report *report, const struct configuration *configuration)
+{
+	const struct settings *settings = configuration->settings;
+	const struct pgripple_graph *graph = configuration->graph;
+
+	for (size_t i = 0; i < settings->redis.n_targets; i++) {
+		bool is_used = settings->redis.n_targets == 1;
+
+		for (size_t j = 0; j < graph->n_models; j++)
+			is_used |= uses_target(&graph->models[j], i);
+		if (!is_used)
+			report_warning(report,
+			    "Name it in a rule (\"target\"), or take it out of "
+			    "the settings.",
+			    "target \"%s\": no rule uses it",
+			    settings->redis.targets[i].name);
+	}
+}
+
 /* What reading the files cannot see, because other layers know it. */
 static int
 check_files(struct report *report, const struct configuration *configuration)
@@ -55,6 +89,7 @@ check_files(struct report *report, const struct configuration *configuration)
 	    settings->graph, graph->n_models, plural(graph->n_models),
 	    graph->n_relations, plural(graph->n_relations), graph->n_tables,
 	    plural(graph->n_tables));
+	check_targets(report, configuration);
 	for (size_t i = 0; i < graph->n_tables; i++)
 		if (pgripple_table_adopts(&graph->tables[i]))
 			report_ok(report,

@@ -22,6 +22,9 @@ void check_delivery(struct report *report, struct command *command,
     const struct catalog *catalog, const struct settings *settings);
 void check_rights(
     struct report *report, struct command *command, const char *schema);
+/* What can be asked for by hand, by the database: the models of the graph? */
+void check_models(struct report *report, struct command *command,
+    const struct configuration *configuration, const struct catalog *catalog);
 /* Where a rule waits for read replicas. */
 void check_replica_rights(struct report *report, struct command *command);
 void check_lookup_rights(struct report *report, struct command *command,

@@ -173,6 +173,7 @@ check_database(struct report *report, const struct options *options,
 	check_objects(report, catalog, schema);
 	check_delivery(report, command, catalog, settings);
 	check_tables(report, catalog, configuration->graph);
+	check_models(report, command, configuration, catalog);
 	/* Another role than the daemon's says nothing about it. */
 	if (!options_has(options, OPTION_CONNINFO)) {
 		check_rights(report, command, schema);

@@ -23,7 +23,7 @@ static const char missing_rights[] =
     " WHERE nspname = $1), "
     "relations (name, privilege) AS (VALUES"
     " ('outbox', 'SELECT'), ('outbox', 'DELETE'),"
-    " ('outbox_id_seq', 'SELECT'),"
+    " ('outbox_id_seq', 'SELECT'), ('model', 'SELECT'),"
     " ('rejected', 'SELECT'), ('rejected', 'INSERT'), ('rejected', 'DELETE'),"
     " ('task', 'SELECT'), ('task', 'INSERT'), ('task', 'UPDATE'),"
     " ('task', 'DELETE')), "

@@ -141,6 +141,41 @@ def test_a_table_out_of_the_graph_and_one_not_yet_watched(cli, ready):
     assert "ok       table public.app_team: watched" in text
 
 
+def test_models_that_can_be_asked_for_are_those_of_the_graph(
+        cli, ready, tournament):
+    """What pgripple.invalidate() knows; the triggers are right all the time."""
+    tournament.execute(
+        "UPDATE pgripple.model SET name = 'former' WHERE name = 'team';"
+        "UPDATE pgripple.model SET relid = 'app_team'"
+        " WHERE name = 'tournament'")
+    done = cli("check", "-c", ready.path)
+    assert done.status == 1
+    assert [line.split(maxsplit=1)[1] for line in lines_of(done, "error")] == [
+        'model "team": cannot be asked for by hand, as the database does not'
+        " know it",
+        'model "tournament": asked for by hand it means table public.app_team,'
+        " which is not that of the graph"]
+    assert lines_of(done, "warning") == [
+        'warning  model "former": known in the database, but not in the graph: the'
+        " daemon rejects what is asked for by hand"]
+    assert 'hint: Run "pgripple install".' in done.stdout
+    assert cli("install", "-c", ready.path).status == 0
+    assert cli("check", "-c", ready.path).status == 0
+
+
+def test_a_target_that_no_rule_uses_is_a_warning(cli, ready):
+    ready.write_settings({"redis": {"targets": {"spare": {
+        "url": "redis://127.0.0.1:6379/1"}}}})
+    done = cli("check", "-c", ready.path, "--offline")
+    assert done.status == 0
+    assert lines_of(done, "warning") == [
+        'warning  target "spare": no rule uses it']
+    ready.write_graph(GRAPH.replace('["team:{id}"]', (
+        '[{ key: "team:{id}", target: spare }]')))
+    done = cli("check", "-c", ready.path, "--offline")
+    assert done.status == 0 and lines_of(done, "warning") == []
+
+
 def test_errors_of_the_graph_have_a_place(cli, config):
     config.write_graph("""\
         models:
