@@ -114,6 +114,7 @@ if [ -x build-sanitized/pgripple ]; then
 fi
 
 check "fuzzing" scripts/fuzz.sh --seconds 20
+check "Debian package" tests/package.sh
 
 if [ "$failed" -ne 0 ]; then
     begin "failed"
