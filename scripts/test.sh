@@ -96,7 +96,7 @@ check "format" scripts/format.sh
 check "layers" tests/layers.sh
 check "events of the log" tests/events.sh
 check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh completions/*.bash \
-    tests/model/*.sh .ci/run
+    tests/model/*.sh tests/sim/*.sh .ci/run
 
 check "models of the protocols" tests/model/run.sh
 
@@ -105,6 +105,7 @@ check "build with clang and sanitizers" build build-sanitized clang \
     -Db_sanitize=address,undefined -Db_lundef=false
 if [ -x build-test/pgripple ]; then
     unit build-test
+    check "simulator" tests/sim/run.sh build-test
     system build-test -n 3 -m "not timing"
     system build-test -m timing
 fi
