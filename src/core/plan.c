@@ -41,11 +41,19 @@ pgripple_operation_kind_name(enum pgripple_operation_kind kind)
 	return "unknown";
 }
 
+/* Those that can share a command, in the order of their arrival. */
+struct group {
+	struct planned *first;
+	struct planned **last;
+	struct group *next;
+};
+
 /* Of one target and kind. */
 struct shelf {
 	struct map known; /* by their identity */
-	struct planned *first;
-	struct planned **last;
+	struct map by_name; /* the groups, if there may be several */
+	struct group *groups;
+	struct group **last;
 	size_t n;
 };
 
@@ -89,6 +97,53 @@ identify(struct planner *planner, const struct pgripple_operation *operation)
 		    operation->values[i].length);
 	}
 	return (struct pgripple_bytes){buf_string(buf), buf->n};
+}
+
+/* Rows of different tables and prefixes come in turn, but share no command;
+ * other kinds are one group each. */
+static struct pgripple_bytes
+name_group(struct planner *planner, const struct pgripple_operation *operation)
+{
+	struct buf *buf = &planner->identity;
+
+	buf_reset(buf);
+	if (operation->kind != PGRIPPLE_OPERATION_CACHEOPS)
+		return (struct pgripple_bytes){"", 0};
+	buf_add(buf, operation->key, operation->key_length);
+	for (size_t i = 0; i < PGRIPPLE_CACHEOPS_CELLS; i++) {
+		buf_add_char(buf, '\0');
+		buf_add(buf, operation->values[i].bytes,
+		    operation->values[i].length);
+	}
+	return (struct pgripple_bytes){buf_string(buf), buf->n};
+}
+
+static struct group *
+find_group(struct planner *planner, struct shelf *shelf,
+    const struct pgripple_operation *operation)
+{
+	struct pgripple_bytes name;
+	struct group *group;
+	void **place;
+
+	if (operation->kind != PGRIPPLE_OPERATION_CACHEOPS &&
+	    shelf->groups != NULL)
+		return shelf->groups;
+	name = name_group(planner, operation);
+
+	if (planner->identity.failed)
+		return NULL;
+	place = map_put_copy(
+	    &shelf->by_name, planner->arena, name.bytes, name.length, NULL);
+	if (place == NULL || *place != NULL)
+		return place == NULL ? NULL : *place;
+	*place = group = arena_alloc(planner->arena, sizeof(*group));
+	if (group == NULL)
+		return NULL;
+	group->last = &group->first;
+	*shelf->last = group;
+	shelf->last = &group->next;
+	return group;
 }
 
 static int
@@ -161,6 +216,7 @@ add_planned(struct planner *planner, const struct pgripple_operation *operation)
 	    &planner->shelves[operation->target][operation->kind];
 	struct pgripple_bytes identity = identify(planner, operation);
 	struct planned *planned;
+	struct group *group;
 	const char *copy;
 	void **place;
 
@@ -179,8 +235,11 @@ add_planned(struct planner *planner, const struct pgripple_operation *operation)
 	    copy_operation(planner, planned, operation,
 		identity.bytes == operation->key ? copy : NULL) < 0)
 		return NULL;
-	*shelf->last = planned;
-	shelf->last = &planned->next;
+	group = find_group(planner, shelf, operation);
+	if (group == NULL)
+		return NULL;
+	*group->last = planned;
+	group->last = &planned->next;
 	shelf->n++;
 	return planned;
 }
@@ -213,9 +272,16 @@ planner_new(struct pgripple_walk *walk, bool only_repeats)
 		for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++) {
 			struct shelf *shelf = &planner->shelves[target][kind];
 
-			shelf->last = &shelf->first;
+			shelf->last = &shelf->groups;
 		}
 	return planner;
+}
+
+static void
+shelf_done(struct shelf *shelf)
+{
+	map_done(&shelf->known);
+	map_done(&shelf->by_name);
 }
 
 static void
@@ -223,7 +289,7 @@ planner_done(struct planner *planner)
 {
 	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
 		for (int kind = 0; kind < PGRIPPLE_OPERATION_KINDS; kind++)
-			map_done(&planner->shelves[target][kind].known);
+			shelf_done(&planner->shelves[target][kind]);
 	buf_done(&planner->identity);
 }
 
@@ -250,15 +316,22 @@ take_one(const struct planned *planned, struct pgripple_operation *operation,
 }
 
 static void
+take_shelf(const struct shelf *shelf, struct pgripple_plan *plan, size_t *n)
+{
+	for (const struct group *group = shelf->groups; group != NULL;
+	     group = group->next)
+		for (const struct planned *planned = group->first;
+		     planned != NULL; planned = planned->next)
+			take_one(planned, &plan->operations[(*n)++], plan);
+}
+
+static void
 take(const struct planner *planner, int from_kind, int to_kind,
     struct pgripple_plan *plan, size_t n)
 {
 	for (int target = 0; target < PGRIPPLE_MAX_TARGETS; target++)
 		for (int kind = from_kind; kind < to_kind; kind++)
-			for (const struct planned *planned =
-				 planner->shelves[target][kind].first;
-			     planned != NULL; planned = planned->next)
-				take_one(planned, &plan->operations[n++], plan);
+			take_shelf(&planner->shelves[target][kind], plan, &n);
 }
 
 static int

@@ -333,17 +333,19 @@ add_row(struct pgripple_walk *walk, const struct pgripple_change *change,
 		   : add_root(walk, change, model, row->values);
 }
 
+/* Both images of a row one after the other: what they have in common is then
+ * done once. */
 static int
 add_roots(struct pgripple_walk *walk, const struct pgripple_change *change,
     const struct pgripple_model *model)
 {
 	if (change->whole)
 		return add_root(walk, change, model, NULL);
-	for (size_t i = 0; i < change->n_old; i++)
-		if (add_row(walk, change, model, &change->old_rows[i]) < 0)
-			return -1;
-	for (size_t i = 0; i < change->n_new; i++)
-		if (add_row(walk, change, model, &change->new_rows[i]) < 0)
+	for (size_t i = 0; i < change->n_old || i < change->n_new; i++)
+		if ((i < change->n_old && add_row(walk, change, model,
+					      &change->old_rows[i]) < 0) ||
+		    (i < change->n_new &&
+			add_row(walk, change, model, &change->new_rows[i]) < 0))
 			return -1;
 	return 0;
 }

@@ -583,16 +583,16 @@ Test(plan_cacheops, tells_the_other_side_of_a_one_to_one_field)
 	expect_operations(
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
 	    "#3 #7 #1\n"
-	    "cacheops conj:app{game}: app{game} part classic id! #3\n"
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
 	    "#4 #7 #1\n"
-	    "cacheops conj:app{game}: app{game} part classic id! #4\n"
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
 	    "#5 #8 #1\n"
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
 	    "#5 #8 #2\n"
 	    "cacheops conj:app_team: app_team row auto owner_id=own,id!,x "
-	    "0 #9 #1\n");
+	    "0 #9 #1\n"
+	    "cacheops conj:app{game}: app{game} part classic id! #3\n"
+	    "cacheops conj:app{game}: app{game} part classic id! #4\n");
 }
 
 Test(plan_cacheops, finds_the_other_side_under_the_same_tenant)
