@@ -55,6 +55,7 @@ struct settings {
 		const char *prefix;
 		int64_t connect_timeout_ms;
 		int64_t command_timeout_ms;
+		int64_t sentinel_interval_ms;
 		int64_t target_patience_ms;
 		/* All of them, at least one; "default", if there is one, is
 		 * the first. */

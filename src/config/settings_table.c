@@ -54,8 +54,9 @@ const struct setting settings_table[] = {
 	"How long `repeat_after: replicas` waits for them."},
     {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
 	NULL, false,
-	"`redis://[user[:password]@]host[:port][/db]` or "
-	"`unix:///path/to/socket[?db=N]`."},
+	"`redis://[user[:password]@]host[:port][/db]`, "
+	"`unix:///path/to/socket[?db=N]` or "
+	"`redis+sentinel://host[:port],.../master[/db]`."},
     {"redis.prefix", SETTING_TEXT, AT(redis.prefix), "", 0, 0, NULL, false,
 	"What all keys, patterns, channels and streams begin with."},
     {"redis.connect_timeout", SETTING_DURATION, AT(redis.connect_timeout_ms),
@@ -63,6 +64,10 @@ const struct setting settings_table[] = {
     {"redis.command_timeout", SETTING_DURATION, AT(redis.command_timeout_ms),
 	"5s", 100, HOUR, NULL, false,
 	"How long the answer to a command may take."},
+    {"redis.sentinel_interval", SETTING_DURATION,
+	AT(redis.sentinel_interval_ms), "5s", 100, HOUR, NULL, false,
+	"How often sentinels are asked whether another Redis has become the "
+	"master; they are asked whenever a connection is made, too."},
     {"redis.target_patience", SETTING_DURATION, AT(redis.target_patience_ms),
 	"30s", 0, HOUR, NULL, true,
 	"With several targets: how long one that is down holds up the others; "

@@ -144,42 +144,79 @@ check_host(const struct setting *setting, const char *text, size_t n,
 	return 0;
 }
 
+/* "/", "/7" or nothing */
+static int
+check_db(
+    const struct setting *setting, const char *path, struct pgripple_error *err)
+{
+	if (path[0] == '/' && path[1] != '\0' &&
+	    !is_number(path + 1, strlen(path + 1), 0, 999999))
+		return fail_url(
+		    setting, "has a database that is no number", err);
+	return 0;
+}
+
+static int
+check_unix(
+    const struct setting *setting, const char *path, struct pgripple_error *err)
+{
+	const char *db = strstr(path, "?db=");
+
+	if (path[0] != '/' || path[1] == '\0')
+		return fail_url(setting, "names no absolute path", err);
+	if (db != NULL && !is_number(db + 4, strlen(db + 4), 0, 999999))
+		return fail_url(
+		    setting, "has a database that is no number", err);
+	return 0;
+}
+
+/* Of the list only the first one: redis/url.h knows the rest. */
+static int
+check_sentinels(
+    const struct setting *setting, const char *rest, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "/");
+	size_t n_master = strcspn(rest + n, "?");
+	const char *at = memrchr(rest, '@', n);
+	const char *host = at == NULL ? rest : at + 1;
+
+	if (check_host(setting, host, strcspn(host, ",/"), err) < 0)
+		return -1;
+	if (n_master < 2) {
+		(void)fail_url(setting, "names no master", err);
+		pgripple_error_hint(err,
+		    "Write redis+sentinel://host:26379/mymaster, with the "
+		    "name that the sentinels watch it by.");
+		return -1;
+	}
+	return 0;
+}
+
 /* The shape of a URL; no message has its text. */
 static int
 check_url(
     const struct setting *setting, const char *url, struct pgripple_error *err)
 {
-	const char *rest;
 	size_t n;
 
-	if (strncmp(url, "rediss://", 9) == 0 ||
-	    strncmp(url, "redis+sentinel://", 17) == 0)
+	if (strncmp(url, "rediss://", 9) == 0)
 		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
-		    "\"%s\" with \"%.*s\" is not supported by this version",
-		    setting->path, (int)(strstr(url, "://") - url) + 3, url);
-	if (strncmp(url, "unix://", 7) == 0) {
-		rest = strstr(url, "?db=");
-		if (url[7] != '/' || url[8] == '\0')
-			return fail_url(setting, "names no absolute path", err);
-		if (rest != NULL &&
-		    !is_number(rest + 4, strlen(rest + 4), 0, 999999))
-			return fail_url(
-			    setting, "has a database that is no number", err);
-		return 0;
-	}
+		    "\"%s\" with \"rediss://\" is not supported by this "
+		    "version",
+		    setting->path);
+	if (strncmp(url, "unix://", 7) == 0)
+		return check_unix(setting, url + 7, err);
+	if (strncmp(url, "redis+sentinel://", 17) == 0)
+		return check_sentinels(setting, url + 17, err);
 	if (strncmp(url, "redis://", 8) != 0)
-		return fail_url(
-		    setting, "begins with neither redis:// nor unix://", err);
-	rest = url + 8;
-	n = strcspn(rest, "/");
-	if (check_host(setting, rest, n, err) < 0)
+		return fail_url(setting,
+		    "begins with neither redis:// nor unix:// nor "
+		    "redis+sentinel://",
+		    err);
+	n = strcspn(url + 8, "/");
+	if (check_host(setting, url + 8, n, err) < 0)
 		return -1;
-	rest += n;
-	if (rest[0] == '/' && rest[1] != '\0' &&
-	    !is_number(rest + 1, strlen(rest + 1), 0, 999999))
-		return fail_url(
-		    setting, "has a database that is no number", err);
-	return 0;
+	return check_db(setting, url + 8 + n, err);
 }
 
 static int

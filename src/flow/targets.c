@@ -324,6 +324,7 @@ make_target(struct event_base *base, struct target *target,
 	    .connect_timeout_ms = spec->connect_timeout_ms,
 	    .command_timeout_ms = spec->command_timeout_ms,
 	    .retry_max_ms = all->settings->retry_max_ms,
+	    .sentinel_interval_ms = all->settings->redis.sentinel_interval_ms,
 	    .reply_bytes = all->settings->limits.reply_bytes,
 	};
 	const struct redis_listener listener = {

@@ -11,6 +11,7 @@
 
 #include "net/resolve.h"
 #include "redis/reply.h"
+#include "redis/sentinel.h"
 #include "redis/socket.h"
 #include "redis/url.h"
 
@@ -100,22 +101,39 @@ adopt(struct redis_blocking *blocking, redisContext *context,
 }
 
 static int
+connect_host(struct redis_blocking *blocking, const char *host, uint16_t port,
+    struct pgripple_error *err)
+{
+	struct resolved resolved;
+
+	if (resolve_now(host, &resolved, err) < 0)
+		return -1;
+	for (size_t i = 0; i < resolved.n_addresses; i++)
+		if (adopt(blocking,
+			redisConnectWithTimeout(
+			    resolved.addresses[i], port, blocking->timeout),
+			err) == 0)
+			return 0;
+	return -1;
+}
+
+static int
 connect_any(struct redis_blocking *blocking, struct pgripple_error *err)
 {
 	const struct redis_url *url = &blocking->url;
-	struct resolved resolved;
+	struct redis_masters masters;
 
 	if (url->is_unix)
 		return adopt(blocking,
 		    redisConnectUnixWithTimeout(url->path, blocking->timeout),
 		    err);
-	if (resolve_now(url->host, &resolved, err) < 0)
+	if (url->n_sentinels == 0)
+		return connect_host(blocking, url->host, url->port, err);
+	if (redis_sentinel_ask(url, blocking->timeout_ms, &masters, err) < 0)
 		return -1;
-	for (size_t i = 0; i < resolved.n_addresses; i++)
-		if (adopt(blocking,
-			redisConnectWithTimeout(resolved.addresses[i],
-			    url->port, blocking->timeout),
-			err) == 0)
+	for (size_t i = 0; i < masters.n_items; i++)
+		if (connect_host(blocking, masters.items[i].host,
+			masters.items[i].port, err) == 0)
 			return 0;
 	return -1;
 }

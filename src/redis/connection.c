@@ -24,11 +24,11 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "net/resolve.h"
 #include "observe/log.h"
 #include "redis/adapter.h"
 #include "redis/connection_states.h"
 #include "redis/guard.h"
+#include "redis/locate.h"
 #include "redis/socket.h"
 #include "redis/url.h"
 
@@ -58,9 +58,8 @@ struct redis_connection {
 	int64_t due_us; /* when it really is */
 	struct event *release; /* deferred */
 
-	struct resolve *resolve; /* the look-up under way */
-	struct resolved resolved;
-	size_t next_address;
+	struct redis_locate *locate;
+	char address[REDIS_PLACE_TEXT]; /* where ac leads to */
 	redisAsyncContext *ac;
 	struct redis_guard guard;
 	struct redis_verify verify;
@@ -225,14 +224,6 @@ complete_all(struct redis_connection *conn)
 
 /* Connecting */
 
-static const char *
-current_address(const struct redis_connection *conn)
-{
-	return conn->url.is_unix
-		   ? conn->url.path
-		   : conn->resolved.addresses[conn->next_address - 1];
-}
-
 /* Why a connection ended: what the server did, or what the socket says. */
 static const char *
 reason_of(const struct redis_connection *conn, const redisAsyncContext *ac)
@@ -277,18 +268,18 @@ close_context(struct redis_connection *conn)
 {
 	redisAsyncContext *ac = steal(&conn->ac);
 
-	resolve_cancel(steal(&conn->resolve));
+	redis_locate_cancel(conn->locate);
 	if (ac != NULL)
 		redisAsyncFree(ac);
 }
 
 static int
-open_context(struct redis_connection *conn, struct pgripple_error *err)
+open_context(struct redis_connection *conn, const struct redis_place *place,
+    struct pgripple_error *err)
 {
 	redisAsyncContext *ac =
-	    conn->url.is_unix
-		? redisAsyncConnectUnix(current_address(conn))
-		: redisAsyncConnect(current_address(conn), conn->url.port);
+	    place->is_unix ? redisAsyncConnectUnix(place->address)
+			   : redisAsyncConnect(place->address, place->port);
 
 	if (ac == NULL)
 		return pgripple_error_nomem(err);
@@ -311,48 +302,32 @@ open_context(struct redis_connection *conn, struct pgripple_error *err)
 /* Actions */
 
 static void
-connect_next(struct redis_connection *conn)
-{
-	struct pgripple_error err;
-
-	if (!conn->url.is_unix)
-		conn->next_address++;
-	if (open_context(conn, &err) < 0)
-		step(conn, CONNECTION_EVENT_FAILED, &err);
-}
-
-static void
-on_resolved(void *context, const struct resolved *resolved,
+on_place(void *context, const struct redis_place *place,
     const struct pgripple_error *err)
 {
 	struct redis_connection *conn = context;
+	struct pgripple_error why;
 
-	conn->resolve = NULL;
-	if (resolved == NULL) {
+	if (place == NULL) {
 		step(conn, CONNECTION_EVENT_FAILED, err);
 		return;
 	}
-	conn->resolved = *resolved;
-	connect_next(conn);
+	redis_place_print(place, conn->address, sizeof(conn->address));
+	if (open_context(conn, place, &why) < 0)
+		step(conn, CONNECTION_EVENT_FAILED, &why);
 }
 
-/* To the next address, or to the first one of a new look-up. */
+static void
+on_moved(void *context, const struct pgripple_error *why)
+{
+	step(context, CONNECTION_EVENT_FAILED, why);
+}
+
 static void
 do_connect(struct redis_connection *conn)
 {
-	struct pgripple_error err;
-
 	arm(conn, conn->options.connect_timeout_ms);
-	if (conn->url.is_unix ||
-	    conn->next_address < conn->resolved.n_addresses) {
-		connect_next(conn);
-		return;
-	}
-	conn->resolved.n_addresses = 0;
-	conn->next_address = 0;
-	if (resolve_start(conn->base, conn->url.host, on_resolved, conn,
-		&conn->resolve, &err) < 0)
-		step(conn, CONNECTION_EVENT_FAILED, &err);
+	redis_locate_next(conn->locate);
 }
 
 static void
@@ -410,11 +385,12 @@ do_announce(struct redis_connection *conn)
 	conn->server = conn->verify.server;
 	conn->announced = true;
 	conn->complained_us = 0;
-	conn->resolved.n_addresses = 0; /* next time, ask the resolver again */
+	redis_locate_settle(conn->locate);
 	backoff_succeed(&conn->backoff);
 	arm_until(conn, watch_due(conn));
 	log_event(LOG_LEVEL_INFO, "redis.up",
 	    log_string("target", conn->target), log_string("redis", conn->name),
+	    log_string("address", conn->address),
 	    log_string("version", conn->server.version),
 	    log_string("run_id", conn->server.run_id));
 	conn->listener.on_up(conn->listener.context);
@@ -519,7 +495,7 @@ do_wait(struct redis_connection *conn)
 {
 	int64_t delay_ms = 0;
 
-	if (conn->next_address >= conn->resolved.n_addresses) {
+	if (!redis_locate_has_more(conn->locate)) {
 		delay_ms = backoff_fail(&conn->backoff);
 		complain(conn, delay_ms);
 	}
@@ -615,6 +591,30 @@ copy_texts(struct redis_connection *conn, const struct redis_options *options,
 	return redis_url_parse(options->url, &conn->url, err);
 }
 
+/* All sentinels may be silent but one, and a master must be left its time. */
+static int64_t
+sentinel_timeout_ms(const struct redis_connection *conn)
+{
+	return conn->options.connect_timeout_ms /
+	       (2 * (int64_t)conn->url.n_sentinels + 1);
+}
+
+static int
+make_locate(struct redis_connection *conn, struct pgripple_error *err)
+{
+	const struct redis_locate_options options = {
+	    .url = &conn->url,
+	    .target = conn->target,
+	    .timeout_ms = sentinel_timeout_ms(conn),
+	    .interval_ms = conn->options.sentinel_interval_ms,
+	};
+	const struct redis_locate_listener listener = {
+	    conn, on_place, on_moved};
+
+	return redis_locate_new(
+	    conn->base, &options, &listener, &conn->locate, err);
+}
+
 int
 redis_connection_new(struct event_base *base,
     const struct redis_options *options, const struct redis_listener *listener,
@@ -637,7 +637,7 @@ redis_connection_new(struct event_base *base,
 		redis_connection_free(conn);
 		return pgripple_error_nomem(err);
 	}
-	if (copy_texts(conn, options, err) < 0) {
+	if (copy_texts(conn, options, err) < 0 || make_locate(conn, err) < 0) {
 		redis_connection_free(conn);
 		return -1;
 	}
@@ -659,6 +659,7 @@ redis_connection_free(struct redis_connection *conn)
 		event_free(conn->timer);
 	if (conn->release != NULL)
 		event_free(conn->release);
+	redis_locate_free(conn->locate);
 	redis_url_done(&conn->url);
 	free(conn->target);
 	free(conn->prefix);

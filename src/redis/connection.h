@@ -6,10 +6,8 @@
  * server that stays silent for command_timeout_ms while it owes a reply is
  * given up; an idle one is asked for a sign of life.
  *
- * A host name is resolved when an attempt begins, with getaddrinfo(), which
- * blocks the event loop while the resolver thinks: give an address, or a name
- * of /etc/hosts, where the resolver cannot be trusted.  All addresses of a
- * name are tried in turn before there is a pause.
+ * A host name is resolved, and sentinels are asked, when an attempt begins; all
+ * addresses of a name are tried in turn before there is a pause.
  *
  * No function calls back before it returns.
  */
@@ -35,6 +33,7 @@ struct redis_options {
 	int64_t connect_timeout_ms; /* until it is up: name look-up excluded */
 	int64_t command_timeout_ms; /* of silence while a reply is owed */
 	int64_t retry_max_ms; /* bound of the pause between attempts */
+	int64_t sentinel_interval_ms; /* of asking them who the master is */
 	int64_t reply_bytes; /* the largest reply that is read */
 };
 

@@ -136,8 +136,8 @@ take_user(const char **bytes, size_t *n, struct redis_url *url,
 }
 
 static int
-parse_port(const char *bytes, size_t n, struct redis_url *url,
-    struct pgripple_error *err)
+parse_port(
+    const char *bytes, size_t n, uint16_t *ret_port, struct pgripple_error *err)
 {
 	int port;
 
@@ -145,13 +145,13 @@ parse_port(const char *bytes, size_t n, struct redis_url *url,
 		return bad_host(err,
 		    "the port of the Redis URL is not a number from 1 to "
 		    "65535");
-	url->port = (uint16_t)port;
+	*ret_port = (uint16_t)port;
 	return 0;
 }
 
-/* "host", "host:port", "[address]:port" */
+/* "host", "host:port", "[address]:port"; without a port, it stays. */
 static int
-parse_host(const char *bytes, size_t n, struct redis_url *url,
+parse_host(const char *bytes, size_t n, char **ret_host, uint16_t *port,
     struct pgripple_error *err)
 {
 	const char *end = memchr(bytes, ':', n);
@@ -167,7 +167,7 @@ parse_host(const char *bytes, size_t n, struct redis_url *url,
 		end = bytes + n;
 	if (end == host)
 		return bad_host(err, "the Redis URL names no host");
-	if (decode(host, (size_t)(end - host), &url->host, err) < 0)
+	if (decode(host, (size_t)(end - host), ret_host, err) < 0)
 		return -1;
 	if (end < bytes + n && *end == ']')
 		end++;
@@ -175,7 +175,7 @@ parse_host(const char *bytes, size_t n, struct redis_url *url,
 		return 0;
 	if (*end != ':')
 		return bad(err, "the Redis URL has text between ] and port");
-	return parse_port(end + 1, (size_t)(bytes + n - end - 1), url, err);
+	return parse_port(end + 1, (size_t)(bytes + n - end - 1), port, err);
 }
 
 /* What follows redis:// */
@@ -187,7 +187,7 @@ parse_tcp(const char *rest, struct redis_url *url, struct pgripple_error *err)
 
 	url->port = REDIS_DEFAULT_PORT;
 	if (take_user(&rest, &n, url, err) < 0 ||
-	    parse_host(rest, n, url, err) < 0)
+	    parse_host(rest, n, &url->host, &url->port, err) < 0)
 		return -1;
 	if (*path == '\0' || strcmp(path, "/") == 0)
 		return 0;
@@ -196,6 +196,113 @@ parse_tcp(const char *rest, struct redis_url *url, struct pgripple_error *err)
 		    "parameters of a redis:// URL are not supported by this "
 		    "version");
 	return parse_db(path + 1, strlen(path + 1), url, err);
+}
+
+/* "host[:port],host[:port]" */
+static int
+parse_sentinels(const char *bytes, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	const char *end = bytes + n;
+
+	for (;;) {
+		const char *comma = memchr(bytes, ',', (size_t)(end - bytes));
+		const char *stop = comma != NULL ? comma : end;
+		struct redis_endpoint *sentinel;
+
+		if (url->n_sentinels == REDIS_MAX_SENTINELS)
+			return bad(
+			    err, "the Redis URL names more than 16 sentinels");
+		sentinel = &url->sentinels[url->n_sentinels++];
+		sentinel->port = REDIS_SENTINEL_PORT;
+		if (parse_host(bytes, (size_t)(stop - bytes), &sentinel->host,
+			&sentinel->port, err) < 0)
+			return -1;
+		if (comma == NULL)
+			return 0;
+		bytes = comma + 1;
+	}
+}
+
+/* "/master", "/master/db" */
+static int
+parse_master(const char *path, size_t n, struct redis_url *url,
+    struct pgripple_error *err)
+{
+	const char *name = path + 1;
+	const char *slash;
+
+	if (n < 2 || *name == '/') {
+		(void)bad(
+		    err, "the Redis URL does not tell the name of the master");
+		pgripple_error_hint(err,
+		    "Write redis+sentinel://host:26379/mymaster, with the "
+		    "name that the sentinels watch it by.");
+		return -1;
+	}
+	slash = memchr(name, '/', n - 1);
+	if (slash == NULL)
+		return decode(name, n - 1, &url->master, err);
+	if (decode(name, (size_t)(slash - name), &url->master, err) < 0)
+		return -1;
+	return parse_db(slash + 1, (size_t)(path + n - slash - 1), url, err);
+}
+
+/* "?name=value&name=value" */
+static int
+parse_sentinel_options(
+    const char *query, struct redis_url *url, struct pgripple_error *err)
+{
+	static const char user[] = "sentinel_user=";
+	static const char password[] = "sentinel_password=";
+
+	while (*query != '\0') {
+		const char *option = query + 1;
+		size_t n = strcspn(option, "&");
+		char **ret_value;
+		size_t n_name;
+
+		if (strncmp(option, user, sizeof(user) - 1) == 0) {
+			ret_value = &url->sentinel_user;
+			n_name = sizeof(user) - 1;
+		} else if (strncmp(option, password, sizeof(password) - 1) ==
+			   0) {
+			ret_value = &url->sentinel_password;
+			n_name = sizeof(password) - 1;
+		} else {
+			return bad(err,
+			    "the Redis URL has a parameter other than "
+			    "sentinel_user and sentinel_password");
+		}
+		if (*ret_value != NULL)
+			return bad(err, "the Redis URL has a parameter twice");
+		if (decode(option + n_name, n - n_name, ret_value, err) < 0)
+			return -1;
+		query = option + n;
+	}
+	if (url->sentinel_user != NULL && url->sentinel_password == NULL)
+		return bad(err, "the Redis URL has a sentinel_user without a "
+				"sentinel_password");
+	return 0;
+}
+
+/* What follows redis+sentinel:// */
+static int
+parse_sentinel(
+    const char *rest, struct redis_url *url, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "/?#");
+	const char *path = rest + n;
+	size_t n_path = strcspn(path, "?#");
+
+	if (path[n_path] == '#')
+		return bad(err, "the Redis URL has a # that is not written "
+				"%23");
+	if (take_user(&rest, &n, url, err) < 0 ||
+	    parse_sentinels(rest, n, url, err) < 0 ||
+	    parse_master(path, n_path, url, err) < 0)
+		return -1;
+	return parse_sentinel_options(path + n_path, url, err);
 }
 
 /* What follows unix:// */
@@ -243,6 +350,18 @@ refuse_scheme(const char *text, struct pgripple_error *err)
 	    (int)n, text);
 }
 
+static int
+parse(const char *text, struct redis_url *url, struct pgripple_error *err)
+{
+	if (strncmp(text, "redis://", 8) == 0)
+		return parse_tcp(text + 8, url, err);
+	if (strncmp(text, "unix://", 7) == 0)
+		return parse_unix(text + 7, url, err);
+	if (strncmp(text, "redis+sentinel://", 17) == 0)
+		return parse_sentinel(text + 17, url, err);
+	return refuse_scheme(text, err);
+}
+
 int
 redis_url_parse(
     const char *text, struct redis_url *ret_url, struct pgripple_error *err)
@@ -250,12 +369,10 @@ redis_url_parse(
 	struct redis_url url = {0};
 	int status;
 
-	if (strncmp(text, "redis://", 8) == 0)
-		status = parse_tcp(text + 8, &url, err);
-	else if (strncmp(text, "unix://", 7) == 0)
-		status = parse_unix(text + 7, &url, err);
-	else
-		status = refuse_scheme(text, err);
+	url.text = strdup(text);
+	if (url.text == NULL)
+		return pgripple_error_nomem(err);
+	status = parse(text, &url, err);
 	if (status < 0) {
 		redis_url_done(&url);
 		return -1;
@@ -264,30 +381,81 @@ redis_url_parse(
 	return 0;
 }
 
+int
+redis_url_copy(const struct redis_url *url, struct redis_url *ret_copy,
+    struct pgripple_error *err)
+{
+	return redis_url_parse(url->text, ret_copy, err);
+}
+
+static void
+free_secret(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 void
 redis_url_done(struct redis_url *url)
 {
-	if (url->password != NULL)
-		explicit_bzero(url->password, strlen(url->password));
+	free_secret(url->text);
+	free_secret(url->password);
+	free_secret(url->sentinel_password);
 	free(url->host);
 	free(url->path);
 	free(url->user);
-	free(url->password);
+	free(url->master);
+	free(url->sentinel_user);
+	for (size_t i = 0; i < url->n_sentinels; i++)
+		free(url->sentinels[i].host);
 	*url = (struct redis_url){0};
+}
+
+size_t
+redis_endpoint_print(const char *host, uint16_t port, char *buffer, size_t size)
+{
+	bool is_ambiguous = strchr(host, ':') != NULL;
+	int n = snprintf(buffer, size, "%s%s%s:%u", is_ambiguous ? "[" : "",
+	    host, is_ambiguous ? "]" : "", port);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void
+print_sentinels(const struct redis_url *url, char *buffer, size_t size)
+{
+	size_t used;
+
+	(void)snprintf(buffer, size, "redis+sentinel://");
+	used = strlen(buffer);
+	for (size_t i = 0; i < url->n_sentinels && used + 1 < size; i++) {
+		if (i > 0)
+			buffer[used++] = ',';
+		used += redis_endpoint_print(url->sentinels[i].host,
+		    url->sentinels[i].port, buffer + used, size - used);
+	}
+	if (used < size)
+		(void)snprintf(
+		    buffer + used, size - used, "/%s/%d", url->master, url->db);
 }
 
 void
 redis_url_print(const struct redis_url *url, char *buffer, size_t size)
 {
-	if (url->is_unix && url->db == 0)
+	char endpoint[REDIS_URL_TEXT];
+
+	if (url->is_unix && url->db == 0) {
 		(void)snprintf(buffer, size, "unix://%s", url->path);
-	else if (url->is_unix)
+	} else if (url->is_unix) {
 		(void)snprintf(
 		    buffer, size, "unix://%s?db=%d", url->path, url->db);
-	else if (strchr(url->host, ':') != NULL)
-		(void)snprintf(buffer, size, "redis://[%s]:%u/%d", url->host,
-		    url->port, url->db);
-	else
-		(void)snprintf(buffer, size, "redis://%s:%u/%d", url->host,
-		    url->port, url->db);
+	} else if (url->n_sentinels > 0) {
+		print_sentinels(url, buffer, size);
+	} else {
+		(void)redis_endpoint_print(
+		    url->host, url->port, endpoint, sizeof(endpoint));
+		(void)snprintf(
+		    buffer, size, "redis://%s/%d", endpoint, url->db);
+	}
 }

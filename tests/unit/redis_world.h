@@ -182,6 +182,7 @@ world_connect(struct world *world, const char *url)
 	    .connect_timeout_ms = 2000,
 	    .command_timeout_ms = COMMAND_TIMEOUT_MS,
 	    .retry_max_ms = 300,
+	    .sentinel_interval_ms = 100,
 	    .reply_bytes = MAX_REPLY_BYTES,
 	};
 	struct redis_listener listener = {world, world_on_up, world_on_down};

@@ -69,6 +69,48 @@ Test(redis_url, takes_a_socket)
 	redis_url_done(&url);
 }
 
+Test(redis_url, takes_sentinels)
+{
+	struct redis_url copy,
+	    url = parse("redis+sentinel://u:p%40@a,[::1]:7000,b:1/my%20name/3"
+			"?sentinel_user=s&sentinel_password=t%26");
+	struct pgripple_error err;
+
+	cr_assert_eq(redis_url_copy(&url, &copy, &err), 0, "%s", err.text);
+	redis_url_done(&url);
+	cr_assert_eq(copy.n_sentinels, 3);
+	cr_expect_str_eq(copy.sentinels[0].host, "a");
+	cr_expect_eq(copy.sentinels[0].port, 26379);
+	cr_expect_str_eq(copy.sentinels[1].host, "::1");
+	cr_expect_eq(copy.sentinels[1].port, 7000);
+	cr_expect_eq(copy.sentinels[2].port, 1);
+	cr_expect_str_eq(copy.master, "my name");
+	cr_expect_eq(copy.db, 3);
+	cr_expect_str_eq(copy.user, "u");
+	cr_expect_str_eq(copy.password, "p@");
+	cr_expect_str_eq(copy.sentinel_user, "s");
+	cr_expect_str_eq(copy.sentinel_password, "t&");
+	redis_url_done(&copy);
+}
+
+Test(redis_url, refuses_sentinels_that_are_malformed)
+{
+	check_bad("redis+sentinel://h", "name of the master");
+	check_bad("redis+sentinel://h/", "name of the master");
+	check_bad("redis+sentinel://h//0", "name of the master");
+	check_bad("redis+sentinel:///m", "names no host");
+	check_bad("redis+sentinel://h,/m", "names no host");
+	check_bad("redis+sentinel://h:0/m", "from 1 to 65535");
+	check_bad("redis+sentinel://h/m/x", "database");
+	check_bad("redis+sentinel://h/m?secret=1", "a parameter other than");
+	check_bad("redis+sentinel://h/m?sentinel_user=u", "without a");
+	check_bad("redis+sentinel://h/m?sentinel_password=secret"
+		  "&sentinel_password=secret",
+	    "twice");
+	check_bad("redis+sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/m",
+	    "more than 16");
+}
+
 Test(redis_url, prints_with_defaults_and_without_secrets)
 {
 	check_print("redis://localhost", "redis://localhost:6379/0");
@@ -77,6 +119,9 @@ Test(redis_url, prints_with_defaults_and_without_secrets)
 	check_print("redis://[fe80::1]", "redis://[fe80::1]:6379/0");
 	check_print("redis://u:secret@h", "redis://h:6379/0");
 	check_print("redis://:a@secret@h", "redis://h:6379/0");
+	check_print("redis+sentinel://:secret@a:1,[::2]/m"
+		    "?sentinel_password=secret",
+	    "redis+sentinel://a:1,[::2]:26379/m/0");
 	check_print("unix:///a.sock", "unix:///a.sock");
 	check_print("unix://u:secret@/a.sock?db=4", "unix:///a.sock?db=4");
 }
@@ -85,7 +130,6 @@ Test(redis_url, refuses_what_is_not_supported)
 {
 	check_bad("rediss://h", "\"rediss\"");
 	check_bad("rediss://:secret@h", "not supported by this version");
-	check_bad("redis+sentinel://h", "\"redis+sentinel\"");
 	check_bad("redis://h/0?timeout=3", "not supported by this version");
 	check_bad("redis://h?db=3", "not supported by this version");
 }

@@ -285,7 +285,7 @@ Test(settings, tell_what_is_wrong_with_a_target)
 		"Did you mean \"url\"?"},
 	    {"{ a: { url: http://a } }",
 		"\"redis.targets.a.url\" begins with neither redis:// nor "
-		"unix://",
+		"unix:// nor redis+sentinel://",
 		"Write redis://[user[:password]@]host[:port][/db] or "
 		"unix:///path/to/socket[?db=N]."},
 	};
