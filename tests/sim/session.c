@@ -355,10 +355,11 @@ session_give_up(struct session *session, const struct pgripple_error *err)
 /* Queries: what src/postgres/listen.c and low_water.c ask. */
 
 #define CELL_BYTES 256
+#define N_CELLS 5
 
 struct pg_result {
 	size_t n_rows;
-	char cells[2][CELL_BYTES];
+	char cells[N_CELLS][CELL_BYTES];
 };
 
 struct query {
@@ -488,7 +489,7 @@ static const struct {
     {"LISTEN ", ask_listen},
     {"pg_try_advisory_lock(77, 1)", ask_k},
     {"pg_advisory_unlock(", ask_unlock},
-    {"outbox_id_seq", ask_newest},
+    {"SELECT CASE WHEN is_called", ask_newest},
     {"array_agg(DISTINCT l.virtualtransaction)", ask_holders},
     {"l.virtualtransaction = ANY", ask_holders},
     {"SELECT coalesce((SELECT id - 1", ask_smallest},
