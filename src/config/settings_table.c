@@ -91,10 +91,11 @@ const struct setting settings_table[] = {
 	0, 1000 * MILLION, NULL, true,
 	"Changes that could not be understood or applied and are kept to be "
 	"looked at."},
-    {"limits.tag_members", SETTING_COUNT, AT(limits.tag_members), "500", 1,
+    {"limits.tag_members", SETTING_COUNT, AT(limits.tag_members), "100", 1,
 	5000, NULL, true,
 	"Members of a tag that are removed in one step; a larger tag is put "
-	"aside and drained in such steps."},
+	"aside and drained in such steps, or smaller ones where that takes "
+	"Redis a millisecond."},
     {"limits.postponed_tasks", SETTING_COUNT, AT(limits.postponed_tasks),
 	"10000", 0, 10 * MILLION, NULL, true,
 	"Tasks that may wait for targets that are down; past it whole models "
@@ -103,7 +104,7 @@ const struct setting settings_table[] = {
 	64 * 1024, 1024 * MEBI, NULL, false,
 	"The largest reply that is taken from Redis, as it is kept in memory; "
 	"past it the connection is dropped."},
-    {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "500", 1, MILLION,
+    {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "200", 1, MILLION,
 	NULL, true,
 	"Keys that one step of a scan looks at; fewer where that takes Redis "
 	"a millisecond."},

@@ -1,5 +1,5 @@
 /*
- * The pace of a scan.
+ * The pace of a scan, and of a drain.
  *
  * Redis does nothing else while it does a step, so a step must be short.  How
  * long it keeps Redis cannot be seen from here, only how long its answer takes:
@@ -9,21 +9,20 @@
  */
 #include "flow/pace.h"
 
-/* Some ten microseconds of Redis: fewer would not be felt by anybody. */
-#define MIN_COUNT 50
 /* That a step may take longer than the quickest one. */
 #define STEP_US 700
 
 void
-pace_start(struct pace *pace, int64_t max_count, int64_t pause_us,
-    int64_t spread_us, int64_t n_keys)
+pace_start(struct pace *pace, int64_t min_count, int64_t max_count,
+    int64_t pause_us, int64_t spread_us, int64_t n_keys)
 {
 	*pace = (struct pace){
+	    .min_count = min_count,
 	    .max_count = max_count,
 	    .pause_us = pause_us,
 	    .spread_us = spread_us,
 	    .n_keys = n_keys,
-	    .count = max_count < MIN_COUNT ? max_count : MIN_COUNT,
+	    .count = max_count < min_count ? max_count : min_count,
 	};
 }
 
@@ -60,8 +59,8 @@ adapt(struct pace *pace, int64_t took_us)
 		pace->count /= 2;
 	else if (over_us < STEP_US / 2)
 		pace->count += pace->count / 4 + 1;
-	if (pace->count < MIN_COUNT)
-		pace->count = MIN_COUNT;
+	if (pace->count < pace->min_count)
+		pace->count = pace->min_count;
 	if (pace->count > pace->max_count)
 		pace->count = pace->max_count;
 }

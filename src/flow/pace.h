@@ -1,5 +1,6 @@
 /*
- * The pace of a scan: how many keys a step looks at, and the pause after it.
+ * The pace of a scan: how many keys a step looks at, and the pause after it; or
+ * of a drain: how many keys it removes.
  */
 #ifndef PGRIPPLE_FLOW_PACE_H
 #define PGRIPPLE_FLOW_PACE_H
@@ -7,6 +8,7 @@
 #include <stdint.h>
 
 struct pace {
+	int64_t min_count; /* that of the first step */
 	int64_t max_count;
 	int64_t pause_us; /* the least */
 	int64_t spread_us; /* that all steps together take, or longer */
@@ -16,8 +18,8 @@ struct pace {
 	int64_t n_slow; /* steps in a row */
 };
 
-void pace_start(struct pace *pace, int64_t max_count, int64_t pause_us,
-    int64_t spread_us, int64_t n_keys);
+void pace_start(struct pace *pace, int64_t min_count, int64_t max_count,
+    int64_t pause_us, int64_t spread_us, int64_t n_keys);
 
 /* Other settings for the steps to come. */
 void pace_change(

@@ -333,7 +333,7 @@ void
 tasks_configure(struct tasks *tasks, const struct settings *settings)
 {
 	tasks->settings = settings;
-	pace_change(&tasks->pace, settings->tasks.scan_count,
+	pace_change(&tasks->pace, tasks_max_count(tasks),
 	    settings->tasks.scan_pause_ms * 1000,
 	    settings->tasks.spread_ms * 1000);
 	backoff_init(

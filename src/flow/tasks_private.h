@@ -61,6 +61,9 @@ void tasks_step(struct tasks *tasks, enum tasks_event event);
 /* Remembers why the task is to be rejected, the first time. */
 void tasks_reject(struct tasks *tasks, const char *reason);
 
+/* Of the keys of a slice. */
+int64_t tasks_max_count(const struct tasks *tasks);
+
 /* Before the first slice, and each slice. */
 void tasks_begin(struct tasks *tasks);
 void tasks_work(struct tasks *tasks);

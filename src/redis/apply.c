@@ -218,7 +218,7 @@ send_next(struct apply *apply, struct pgripple_error *err)
 	struct range range;
 
 	if (apply->is_nonce_sent || apply->has_failed ||
-	    n_in_flight(apply) >= REDIS_APPLY_FLIGHT_COMMANDS)
+	    n_in_flight(apply) >= apply->max_flown)
 		return 0;
 	if (!is_again && apply->n_sent == apply->n_operations)
 		return send_echo(apply, err) < 0 ? -1 : 1;
@@ -283,6 +283,8 @@ redis_apply(struct redis_connection *conn,
 	apply->n_operations = n_operations;
 	memcpy(apply->nonce, options->nonce, strlen(options->nonce) + 1);
 	apply->tag_members = options->tag_members;
+	apply->max_flown = options->is_unhurried ? REDIS_APPLY_FLIGHT_UNHURRIED
+						 : REDIS_APPLY_FLIGHT_COMMANDS;
 	apply->outcome = REDIS_APPLY_DONE;
 	apply->callback = callback;
 	apply->context = context;

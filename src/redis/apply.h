@@ -67,6 +67,7 @@ typedef void (*redis_apply_cb)(void *context, enum redis_apply_outcome outcome,
 #define REDIS_APPLY_COMMAND_KEYS 100
 #define REDIS_APPLY_COMMAND_BYTES ((size_t)64 << 10)
 #define REDIS_APPLY_FLIGHT_COMMANDS 256
+#define REDIS_APPLY_FLIGHT_UNHURRIED 2
 #define REDIS_APPLY_FLIGHT_BYTES ((size_t)1 << 20)
 
 struct redis_apply_options {
@@ -75,6 +76,9 @@ struct redis_apply_options {
 	const char *nonce;
 	/* A tag with more is put aside; of a drained one so many go. */
 	int64_t tag_members;
+	/* Few commands at a time, since Redis does all that it has received
+	 * from one client before it looks at the next. */
+	bool is_unhurried;
 };
 
 /* Any kind but SCAN, each kind after those before it in their enumeration.

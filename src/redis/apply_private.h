@@ -39,6 +39,7 @@ struct apply {
 	size_t n_sent;
 	char nonce[NONCE_SIZE];
 	int64_t tag_members;
+	size_t max_flown; /* commands */
 
 	/* In flight, in the order of their replies: a ring. */
 	struct range flights[REDIS_APPLY_FLIGHT_COMMANDS];

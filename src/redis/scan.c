@@ -119,7 +119,11 @@ apply_to_keys(struct scan *scan, const struct redis_reply *keys,
     struct pgripple_error *err)
 {
 	char nonce[40];
-	struct redis_apply_options options = {nonce, scan->tag_members};
+	struct redis_apply_options options = {
+	    .nonce = nonce,
+	    .tag_members = scan->tag_members,
+	    .is_unhurried = true,
+	};
 
 	if (copy_keys(scan, keys, err) < 0)
 		return -1;

@@ -287,7 +287,8 @@ static inline void
 world_apply(struct world *world, const struct pgripple_operation *operations,
     size_t n, struct applied *ret_applied)
 {
-	struct redis_apply_options options = {"nonce-1", TAG_MEMBERS};
+	struct redis_apply_options options = {
+	    .nonce = "nonce-1", .tag_members = TAG_MEMBERS};
 	struct pgripple_error err;
 
 	*ret_applied = (struct applied){0};

@@ -117,7 +117,8 @@ Test(redis_apply, proves_even_nothing)
 
 Test(redis_apply, is_not_accepted_while_down_or_for_scans)
 {
-	struct redis_apply_options options = {"n", TAG_MEMBERS};
+	struct redis_apply_options options = {
+	    .nonce = "n", .tag_members = TAG_MEMBERS};
 	struct pgripple_operation scan =
 	    world_operation(PGRIPPLE_OPERATION_SCAN, "a*");
 	struct world world;

@@ -62,7 +62,7 @@ Test(settings, have_defaults)
 	cr_assert_eq(s->limits.lookup_rows, 10000);
 	cr_assert_eq(s->limits.bulk_rows, 100000);
 	cr_assert_eq(s->limits.rejected_rows, 10000);
-	cr_assert_eq(s->tasks.scan_count, 500);
+	cr_assert_eq(s->tasks.scan_count, 200);
 	cr_assert_eq(s->tasks.scan_pause_ms, 1);
 	cr_assert_str_eq(s->http.listen, "127.0.0.1:9821");
 	cr_assert_eq(s->http.canary_interval_ms, 30000);
