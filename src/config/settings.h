@@ -72,6 +72,7 @@ struct settings {
 		int64_t rejected_rows;
 		int64_t tag_members; /* unlinked at once */
 		int64_t postponed_tasks;
+		int64_t postponed_bytes; /* of them */
 		int64_t reply_bytes; /* of Redis */
 	} limits;
 

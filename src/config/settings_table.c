@@ -100,6 +100,9 @@ const struct setting settings_table[] = {
 	"10000", 0, 10 * MILLION, NULL, true,
 	"Tasks that may wait for targets that are down; past it whole models "
 	"stand for rows."},
+    {"limits.postponed_bytes", SETTING_SIZE, AT(limits.postponed_bytes), "64MB",
+	1024, 1024 * MEBI, NULL, true,
+	"Bytes of these tasks; past it the same."},
     {"limits.reply_bytes", SETTING_SIZE, AT(limits.reply_bytes), "16MB",
 	64 * 1024, 1024 * MEBI, NULL, false,
 	"The largest reply that is taken from Redis, as it is kept in memory; "

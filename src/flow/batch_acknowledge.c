@@ -79,8 +79,10 @@ on_acknowledged(void *context, enum session_outcome outcome,
 	if (acknowledged->n_dropped > 0)
 		metrics_add(METRIC_LIMITS, "limits.rejected_rows", NULL,
 		    (int64_t)acknowledged->n_dropped);
-	if (batch->postponed_targets != 0)
+	if (batch->postponed_targets != 0) {
 		batch->n_waiting = acknowledged->n_waiting;
+		batch->n_waiting_bytes = acknowledged->n_waiting_bytes;
+	}
 	if (batch->n_tasks > 0)
 		tell_room(batch, acknowledged->is_full);
 	batch_step(

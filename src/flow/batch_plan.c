@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
+#include "core/operation.h"
 #include "flow/batch_private.h"
 #include "flow/targets.h"
 #include "observe/log.h"
@@ -28,50 +30,87 @@ is_in(uint32_t set, size_t target)
 	return (set >> target & 1) != 0;
 }
 
-/* Past the bound. */
-static void
-tell_escalation(const struct batch *batch, uint32_t postponed, size_t waiting)
+/* What a batch would leave for targets that are postponed. */
+struct postponed {
+	size_t n;
+	size_t n_bytes;
+};
+
+static struct postponed
+count_postponed(const struct batch *batch, uint32_t postponed)
 {
-	metrics_add(METRIC_LIMITS, "limits.postponed_tasks", NULL, 1);
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	struct postponed found = {0};
+
+	for (size_t i = 0; postponed != 0 && i < batch->plan.n_operations;
+	     i++) {
+		const struct pgripple_operation *operation =
+		    &batch->plan.operations[i];
+
+		if (!is_in(postponed, operation->target))
+			continue;
+		buf_reset(&text);
+		operation_print(&text, operation,
+		    targets_name(batch->peers.targets, operation->target));
+		found.n++;
+		found.n_bytes += text.n;
+	}
+	return found;
+}
+
+static void
+tell_escalation(const struct batch *batch, uint32_t postponed,
+    const char *setting, size_t waiting, int64_t limit)
+{
+	metrics_add(METRIC_LIMITS, setting, NULL, 1);
 	for (size_t i = 0; i < targets_count(batch->peers.targets); i++)
 		if (is_in(postponed, i))
 			log_event(LOG_LEVEL_WARNING, "target.escalated",
 			    log_string("target",
 				targets_name(batch->peers.targets, i)),
 			    log_int("waiting", (int64_t)waiting),
-			    log_int("limit",
-				batch->settings->limits.postponed_tasks),
+			    log_string("setting", setting),
+			    log_int("limit", limit),
 			    log_string("hint",
 				"Whole models stand for rows on it until it "
 				"is back."));
 }
 
-static size_t
-count_postponed(const struct batch *batch, uint32_t postponed)
+/* True, and told, if more would wait than may. */
+static bool
+is_too_much(const struct batch *batch, uint32_t postponed)
 {
-	size_t n = 0;
+	const struct settings *settings = batch->settings;
+	struct postponed more = count_postponed(batch, postponed);
+	const struct {
+		const char *setting;
+		size_t waiting;
+		int64_t limit;
+	} bounds[] = {
+	    {"limits.postponed_tasks", batch->n_waiting + more.n,
+		settings->limits.postponed_tasks},
+	    {"limits.postponed_bytes", batch->n_waiting_bytes + more.n_bytes,
+		settings->limits.postponed_bytes},
+	};
 
-	for (size_t i = 0; i < batch->plan.n_operations; i++)
-		n += is_in(postponed, batch->plan.operations[i].target);
-	return n;
+	for (size_t i = 0; more.n > 0 && i < N_ELEMENTS(bounds); i++)
+		if (bounds[i].waiting > (size_t)bounds[i].limit) {
+			tell_escalation(batch, postponed, bounds[i].setting,
+			    bounds[i].waiting, bounds[i].limit);
+			return true;
+		}
+	return false;
 }
 
 static int
 make_plan(struct batch *batch, uint32_t postponed, struct pgripple_error *err)
 {
-	size_t waiting;
-
 	if (pgripple_plan_make(batch->walk, 0, &batch->plan, err) < 0)
 		return -1;
 	if (postponed == 0)
-		batch->n_waiting = 0;
-	waiting = count_postponed(batch, postponed);
-	if (waiting == 0)
+		batch->n_waiting = batch->n_waiting_bytes = 0;
+	if (!is_too_much(batch, postponed))
 		return 0;
-	waiting += batch->n_waiting;
-	if (waiting <= (size_t)batch->settings->limits.postponed_tasks)
-		return 0;
-	tell_escalation(batch, postponed, waiting);
 	return pgripple_plan_make(batch->walk, postponed, &batch->plan, err);
 }
 

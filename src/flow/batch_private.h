@@ -72,6 +72,7 @@ struct batch {
 	size_t n_postponed;
 	uint32_t postponed_targets; /* those that tasks are left for */
 	size_t n_waiting; /* tasks, when last told */
+	size_t n_waiting_bytes;
 	bool has_due_tasks; /* of targets that are not postponed */
 	struct pgripple_operation *drains; /* tasks beside the plan's */
 	size_t n_drains;

@@ -312,6 +312,7 @@ declare_words(void)
 	    {METRIC_LIMITS, "limits.rejected_rows", NULL},
 	    {METRIC_LIMITS, "limits.tag_members", NULL},
 	    {METRIC_LIMITS, "limits.postponed_tasks", NULL},
+	    {METRIC_LIMITS, "limits.postponed_bytes", NULL},
 	    {METRIC_LIMITS, "tasks.max_rows", NULL},
 	    {METRIC_LIMITS, "outbox_limit", NULL},
 	    {METRIC_LIMITS, "log.changes_per_second", NULL},

@@ -335,6 +335,24 @@ add_tasks(struct request *request, const char *schema,
 	    schema, from_xid, to_xid);
 }
 
+/* As stored, of those that are there; the statement does not see what it adds
+ * itself. */
+static void
+add_waiting(struct request *request, const char *schema,
+    const struct outbox_acknowledgement *acknowledgement)
+{
+	size_t n_bytes = 0;
+
+	for (size_t i = 0; i < acknowledgement->n_tasks; i++)
+		n_bytes += strlen(acknowledgement->tasks[i].operation);
+	add_part(request,
+	    ", waiting AS (SELECT count(*) + %zu AS n, "
+	    "coalesce(sum(pg_column_size(operation)), 0) + %zu AS bytes "
+	    "FROM (SELECT operation FROM %s.task LIMIT %" PRId64 ") AS t)",
+	    acknowledgement->n_tasks, n_bytes, schema,
+	    acknowledgement->count_tasks_to);
+}
+
 /* What nobody reads is not computed: so the pongs are counted.  A full queue
  * fails whoever notifies: then there are none. */
 static void
@@ -348,15 +366,11 @@ add_answer(struct request *request, const char *schema,
 		add_part(request, ", (SELECT NOT is_there FROM room)");
 	else
 		add_part(request, ", false");
-	/* The statement does not see what it adds itself. */
 	if (acknowledgement->count_tasks_to > 0)
 		add_part(request,
-		    ", (SELECT count(*) FROM (SELECT FROM %s.task LIMIT "
-		    "%" PRId64 ") AS t) + %zu",
-		    schema, acknowledgement->count_tasks_to,
-		    acknowledgement->n_tasks);
+		    ", (SELECT n FROM waiting), (SELECT bytes FROM waiting)");
 	else
-		add_part(request, ", 0");
+		add_part(request, ", 0, 0");
 	add_part(request, acknowledgement->n_rejections > 0
 			      ? ", (SELECT count(*) FROM dropped)"
 			      : ", 0");
@@ -379,6 +393,8 @@ print_acknowledgement(struct request *request, const char *schema,
 		add_rejected(request, schema, acknowledgement);
 	if (acknowledgement->n_tasks > 0)
 		add_tasks(request, schema, acknowledgement);
+	if (acknowledgement->count_tasks_to > 0)
+		add_waiting(request, schema, acknowledgement);
 	add_answer(request, schema, acknowledgement);
 }
 
@@ -394,7 +410,8 @@ on_acknowledged(void *context, const struct session_answer *answer)
 		    .n_gone = (size_t)rows_int(&answer->rows, 0, 0),
 		    .is_full = rows_bool(&answer->rows, 0, 1),
 		    .n_waiting = (size_t)rows_int(&answer->rows, 0, 2),
-		    .n_dropped = (size_t)rows_int(&answer->rows, 0, 3),
+		    .n_waiting_bytes = (size_t)rows_int(&answer->rows, 0, 3),
+		    .n_dropped = (size_t)rows_int(&answer->rows, 0, 4),
 		};
 	acknowledge.done(
 	    acknowledge.context, answer->outcome, &acknowledged, answer->err);

@@ -85,7 +85,7 @@ struct outbox_acknowledgement {
 	 * has been done once. */
 	uint64_t from_xid;
 	uint64_t to_xid;
-	/* How many tasks wait is counted up to this; 0: it is not. */
+	/* What waits is counted up to so many tasks; 0: it is not. */
 	int64_t count_tasks_to;
 	/* Keys of pings, told on the channel with "_pong". */
 	const char *const *pongs;
@@ -95,7 +95,9 @@ struct outbox_acknowledgement {
 /* n_gone counts the rows that left the outbox. */
 struct outbox_acknowledged {
 	size_t n_gone;
-	size_t n_waiting; /* tasks, with those added */
+	/* Tasks, with those added, and their bytes: if they are counted. */
+	size_t n_waiting;
+	size_t n_waiting_bytes;
 	size_t n_dropped; /* rejected rows that had to make room */
 	bool is_full; /* there was no room for all repeats */
 };

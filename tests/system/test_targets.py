@@ -262,6 +262,33 @@ def test_too_much_to_wait_becomes_whole_models(start):
     assert not world.daemon.events("target.escalated", after=mark)
 
 
+def test_too_many_bytes_to_wait_become_whole_models(start):
+    """Few, but large ones."""
+    world = start(limits={"postponed_bytes": "16kB", "batch_rows": 10},
+                  graph="""
+        models:
+          item:
+            table: item
+            invalidate:
+              - "item:{id}"
+              - { key: "%s:{id}", target: far }
+        """ % ("long" * 250))
+    world.far_server.kill()
+    world.daemon.wait_for_event("target.postponed")
+    for number in range(1, 61):
+        world.touch(number)
+    wait_until(lambda: not world.database.changes(), what="an empty outbox")
+    escalated = world.daemon.wait_for_event("target.escalated", target="far")
+    assert (escalated["setting"], escalated["limit"]) == (
+        "limits.postponed_bytes", 16384)
+    # The pattern, and one batch past the bound.
+    assert world.database.value(
+        "SELECT sum(octet_length(operation::text)) FROM pgripple.task"
+    ) < 16384 + 2 * 1100
+    world.far_server.start()
+    wait_quiet(world.database)
+
+
 def test_a_target_that_refuses_holds_nobody_up_for_long(start):
     """It is there, but takes no writes, for lack of replicas."""
     world = start()
