@@ -296,6 +296,32 @@ def test_check_tells_what_nobody_named(at_work, cache):
             ' the database') in done.stdout
 
 
+def test_a_late_fill_is_removed_by_the_repeat(
+        database, redis_server, cache, make_config, make_daemon):
+    """What a reader read before the commit and stores after the first strike:
+    all that cacheops has for a query, as it was, put back."""
+    database.execute(SCHEMA)
+    config = make_config(database.conninfo(), redis_server.url, GRAPH.replace(
+        "cacheops: { columns: { own: owner } }",
+        "{ cacheops: { columns: { own: owner } }, repeat_after: 3s }"))
+    install(config)
+    make_daemon(config)
+    reader = Reader(database, redis_server.url)
+    reader.warm()
+    with redis_server.client(decode_responses=False) as client:
+        stored = {key: client.dump(key) for key in client.keys()}
+        database.execute("UPDATE app_team SET name = 'green' WHERE id = 1")
+        wait_until(lambda: not database.changes(), what="the first strike")
+        assert reader.names("of_one") == ["green"]
+        for key, value in stored.items():
+            client.restore(key, 0, value, replace=True)
+        assert reader.names("of_one") == ["red"]    # so the test can fail
+    wait_quiet(database)
+    assert reader.names("of_one") == ["green"]
+    assert reader.ask("of_two") == (["blue"], True)
+    reader.stop()
+
+
 def test_a_repeat_comes_to_its_end_with_any_value_too(
         database, redis_server, cache, make_config, make_daemon):
     """What the first strike left to scans, and what readers put back."""
