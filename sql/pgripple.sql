@@ -18,6 +18,7 @@
 --   capture_off()                        the switch of one transaction
 --   applied(), wait_applied()            for readers of their own writes
 --   retry_rejected(), drop_rejected()    second chances
+--   server, witness, recognise_server()  which server this is
 --   column_facts() ... capture_sql()     the generator: which SQL turns the
 --                                        rows of a statement into changes
 --   watch(), unwatch(), watched()        what a DBA or `pgripple install`
@@ -59,6 +60,7 @@ REVOKE ALL ON SCHEMA pgripple FROM PUBLIC;
 \ir schema/switch.sql
 \ir schema/applied.sql
 \ir schema/rejected.sql
+\ir schema/server.sql
 \ir schema/generator.sql
 \ir schema/capture.sql
 \ir schema/coverage.sql

@@ -99,6 +99,7 @@ GRANT EXECUTE ON ROUTINE
     pgripple.claim_marks(bigint[]),
     pgripple.measure_outbox(bigint),
     pgripple.ping(text),
+    pgripple.recognise_server(text[]),
     pgripple.applied(xid8),
     pgripple.wait_applied(xid8, interval, boolean),
     pgripple.reject_task(bigint, text, bigint),

@@ -31,6 +31,7 @@ static const char missing_rights[] =
     " ('channel()'), ('claim_marks(bigint[])'), ('column_facts(oid)'),"
     " ('is_enabled()'), ('lock_class()'), ('measure_outbox(bigint)'),"
     " ('notify_mode()'), ('ping(text)'),"
+    " ('recognise_server(text[])'),"
     " ('reject_task(bigint, text, bigint)'), ('schema_version()'),"
     " ('value_sql(text, text, oid, text, integer)'),"
     " ('version()'), ('watched()')), "

@@ -46,6 +46,8 @@ struct settings {
 		int64_t heartbeat_ms;
 		int64_t coverage_interval_ms;
 		int64_t replica_timeout_ms; /* that a repeat waits */
+		const char *on_crash; /* spread, ignore */
+		const char *on_new_timeline;
 	} postgres;
 
 	struct {

@@ -52,6 +52,16 @@ const struct setting settings_table[] = {
     {"postgres.replica_timeout", SETTING_DURATION,
 	AT(postgres.replica_timeout_ms), "10s", 100, HOUR, NULL, true,
 	"How long `repeat_after: replicas` waits for them."},
+    {"postgres.on_crash", SETTING_CHOICE, AT(postgres.on_crash), "spread", 0, 0,
+	"spread, ignore", true,
+	"What a crash of Postgres leads to: `spread` touches all models as a "
+	"whole, at the pace of `tasks.spread`; `ignore` is right only where "
+	"nobody writes with synchronous_commit = off."},
+    {"postgres.on_new_timeline", SETTING_CHOICE, AT(postgres.on_new_timeline),
+	"spread", 0, 0, "spread, ignore", true,
+	"The same of a failover and of a restored backup; `ignore` is right "
+	"only where a failover loses nothing (synchronous_standby_names) and "
+	"nobody restores."},
     {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
 	NULL, false,
 	"`redis://[user[:password]@]host[:port][/db]`, "

@@ -227,6 +227,8 @@ daemon_turn(struct daemon *daemon)
 		return;
 	if (daemon->describe_due)
 		daemon_describe(daemon);
+	else if (daemon->recognise_due && daemon->catalog != NULL)
+		daemon_recognise(daemon);
 	else if (daemon->coverage_due && daemon->catalog != NULL)
 		daemon_look_for_gaps(daemon);
 	else if (daemon->catalog != NULL && daemon->probe != NULL &&

@@ -1,7 +1,7 @@
 /*
  * The inside of the daemon, shared by daemon.c (state and turns),
- * daemon_configure.c (configurations, catalog, coverage) and daemon_wiring.c
- * (peers, timers, signals).
+ * daemon_configure.c (configurations, catalog, coverage), daemon_server.c (a
+ * Postgres that lost commits) and daemon_wiring.c (peers, timers, signals).
  */
 #ifndef PGRIPPLE_FLOW_DAEMON_PRIVATE_H
 #define PGRIPPLE_FLOW_DAEMON_PRIVATE_H
@@ -59,6 +59,9 @@ struct daemon {
 	/* The catalog is to be looked at; it could not be, when last tried. */
 	bool describe_due;
 	bool describe_failed;
+	/* The same of which server it is. */
+	bool recognise_due;
+	bool recognise_failed;
 	bool live; /* was, when last looked */
 	bool stopping;
 	int64_t fetched_wall_us; /* when the last fetch began */
@@ -85,6 +88,7 @@ void daemon_reload(struct daemon *daemon);
 /* Statements on the work session, which must be free. */
 void daemon_describe(struct daemon *daemon);
 void daemon_look_for_gaps(struct daemon *daemon);
+void daemon_recognise(struct daemon *daemon);
 
 /* Everything but the configuration.  -1: NOMEM, CONFIG. */
 int daemon_make(struct daemon *daemon, struct pgripple_error *err) MUST_CHECK;

@@ -122,6 +122,7 @@ on_work_up(void *context)
 
 	metrics_add(METRIC_PEER_CONNECTS, "postgres", "work", 1);
 	daemon->describe_due = true; /* tables may have changed meanwhile */
+	daemon->recognise_due = true;
 	low_water_reset(daemon->low_water);
 	wake_tasks(daemon);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
@@ -220,6 +221,7 @@ on_poll(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 	int64_t now_us = clock_monotonic_us();
 
 	daemon->describe_due |= daemon->describe_failed;
+	daemon->recognise_due |= daemon->recognise_failed;
 	if (now_us - daemon->whole_fetch_us > WHOLE_FETCH_US) {
 		daemon->whole_fetch_us = now_us;
 		low_water_reset(daemon->low_water);

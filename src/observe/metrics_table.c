@@ -111,6 +111,10 @@ const struct metric_row metrics_table[METRICS] = {
 	false, {"peer", "name"}, "Times the connection came up."},
     [METRIC_PEER_LOSSES] = {"pgripple_peer_losses_total", METRIC_COUNTER, false,
 	{"peer", "name"}, "Times the connection was lost after it was up."},
+    [METRIC_WENT_BACK] = {"pgripple_postgres_went_back_total", METRIC_COUNTER,
+	false, {"verdict"},
+	"Times that Postgres may have lost commits: crash, timeline, system or "
+	"copy."},
     [METRIC_TARGET_POSTPONED] = {"pgripple_target_postponed", METRIC_GAUGE,
 	false, {"target"},
 	"1 if the others go on without this target, and what is for it waits "

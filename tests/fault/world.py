@@ -273,11 +273,12 @@ class World:
         at work its writers hold still for so long."""
         if self.application is not None:
             with self.application.held():
-                self._fill()
+                self.fill_held()
         else:
-            self._fill()
+            self.fill_held()
 
-    def _fill(self):
+    def fill_held(self):
+        """The same for who holds them already."""
         truth = self.truth()
         with self.client() as cache:
             cache.mset({key: truth.get(key, ABSENT) for key in self.keys})

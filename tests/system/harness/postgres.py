@@ -73,6 +73,9 @@ class Postgres(Server):
     def init(self):
         self.run_tool("initdb", "-D", self.data, "-U", self.admin, "-A",
                       "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self.write_settings()
+
+    def write_settings(self):
         with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
             for name, value in self.settings.items():
                 text = str(value).replace("'", "''")
