@@ -2,8 +2,9 @@
 # What takes too long for every change: the models in larger sizes (half an
 # hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
 # minutes), random histories for the oracle (half an hour), the system tests that
-# scripts/test.sh runs with gcc alone with the sanitizers too, and the daemon
-# under valgrind. Run scripts/test.sh first.
+# scripts/test.sh runs with gcc alone with the sanitizers too, those of
+# django-cacheops with a newer one (ten minutes), and the daemon under valgrind.
+# Run scripts/test.sh first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
@@ -27,6 +28,14 @@ echo "== long system tests with the sanitizers"
 PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 -m pytest \
     tests/system tests/fault -q -n 3 -p no:cacheprovider \
     -m "once and not timing"
+
+echo "== django-cacheops of a newer Debian, in both of its layouts"
+newer=$(scripts/newer-cacheops.sh)
+for layout in SITE_CLASSIC SITE_INSIDEOUT; do
+    env "$layout=1" PYTHONPATH="$newer" PGRIPPLE_BUILD=build-test \
+        /usr/bin/python3 -m pytest tests/system/test_django_cacheops.py \
+        tests/system/test_cacheops.py -q -n 2 -p no:cacheprovider
+done
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \

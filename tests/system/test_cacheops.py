@@ -49,6 +49,7 @@ from django.db import connection, models
 name, host, port, redis_url = sys.argv[1:]
 settings.configure(
     INSTALLED_APPS=["cacheops"], USE_TZ=True, CACHEOPS_REDIS=redis_url,
+    CACHEOPS_INSIDEOUT="SITE_INSIDEOUT" in os.environ,
     CACHEOPS={"cacheops.*": {"ops": "all", "timeout": 600}},
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     DATABASES={"default": {"ENGINE": "django.db.backends.postgresql",

@@ -94,11 +94,6 @@ class Site:
         if keys:
             self.cache.unlink(*keys)
 
-    def cached(self):
-        """The names of all cached values."""
-        return {key for key in self.cache.scan_iter(count=1000)
-                if key.startswith((b"q:", b"as:"))}
-
     def write(self, sql):
         """As somebody who is not Django."""
         connection = self.database.connect()

@@ -43,6 +43,8 @@ DATABASES = {
 
 CACHEOPS_REDIS = os.environ.get("SITE_REDIS", "redis://127.0.0.1:1/0")
 CACHEOPS_DEFAULTS = {"timeout": 3600}
+# The other way to store, of which older versions know nothing.
+CACHEOPS_INSIDEOUT = "SITE_INSIDEOUT" in os.environ
 CACHEOPS = {"app.*": {"ops": "all"}}
 if "SITE_PREFIX" in os.environ:
     def CACHEOPS_PREFIX(query):
