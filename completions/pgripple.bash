@@ -28,6 +28,10 @@ _pgripple() {
     local before=${COMP_WORDS[COMP_CWORD - 1]}
     local offers
 
+    if [[ ${COMP_WORDS[1]} == tail && $word != -* && $before == tail ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+    fi
     case $before in
     -c | --config | --output)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -320,6 +320,7 @@ json_is(const struct json *string, const char *text)
 {
 	size_t length = strlen(text);
 
-	return string->kind == JSON_STRING && string->length == length &&
+	return string != NULL && string->kind == JSON_STRING &&
+	       string->length == length &&
 	       memcmp(string->text, text, length) == 0;
 }

@@ -42,6 +42,7 @@ int json_read(struct arena *arena, const char *text, size_t length,
 
 /* The member of an object, NULL if there is none or if it is no object. */
 const struct json *json_member(const struct json *object, const char *key);
+/* Whether it is that string; NULL is none. */
 bool json_is(const struct json *string, const char *text);
 
 #endif

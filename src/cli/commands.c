@@ -150,6 +150,23 @@ const struct cli_command cli_commands[] = {
 	.run = ping_command,
     },
     {
+	.name = "tail",
+	.summary = "follow the daemon's log; why did this key go?",
+	.help =
+	    "Prints the daemon's log for people, one line for each change with "
+	    "its path, the\nkeys and the time, and goes on as it grows. Reads "
+	    "the systemd journal, a file, a\nfolder with a journal, or "
+	    "standard input (-).",
+	.examples = "  pgripple tail\n"
+		    "  pgripple tail --key team:42         # why did it go?\n"
+		    "  docker logs -f app | pgripple tail -",
+	.options = OPTION(MODEL) | OPTION(TABLE) | OPTION(KEY) | OPTION(UNIT) |
+		   OPTION(NO_FOLLOW),
+	.words = "[FILE]",
+	.n_words = 1,
+	.run = tail_command,
+    },
+    {
 	.name = "rejected",
 	.summary = "changes that could not be understood: list, retry, drop",
 	.help =

@@ -52,13 +52,8 @@ help_print(FILE *stream)
 	    "# are the files right?\n"
 	    "  pgripple install -c pgripple.yaml          "
 	    "# as the owner of the tables\n"
-	    "  pgripple run -c pgripple.yaml              "
-	    "# the daemon\n"
-	    "  pgripple ping -c pgripple.yaml             "
-	    "# is it working?\n"
-	    "\nexit status: 0 fine, 1 problem found, 64 usage, "
-	    "69 a server is unreachable,\n"
-	    "             78 configuration\n",
+	    "\nexit status: 0 fine, 1 problem found, 64 usage, 69 no server, "
+	    "78 configuration\n",
 	    stream);
 }
 

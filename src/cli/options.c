@@ -36,7 +36,11 @@ const struct option_info option_table[] = {
 	"insert, update, delete, truncate or invalidate;\nunless given, as the "
 	"rows say"},
     {OPTION_JSON, 0, "json", NULL, "print one JSON object, for programs"},
-    {OPTION_MODEL, 0, "model", "MODEL", "every row of this model"},
+    {OPTION_MODEL, 0, "model", "MODEL",
+	"every row of this model; with tail, only what\ntouched it"},
+    {OPTION_KEY, 0, "key", "KEY", "only what removed this key"},
+    {OPTION_UNIT, 0, "unit", "NAME", "the systemd unit; pgripple unless given"},
+    {OPTION_NO_FOLLOW, 0, "no-follow", NULL, "end when all is read"},
     {OPTION_ALL, 0, "all", NULL, "every row of every model"},
     {OPTION_DRY_RUN, 0, "dry-run", NULL,
 	"show what would be done, and ask for nothing"},
@@ -198,6 +202,13 @@ set_option(struct options *options, const struct option_info *option,
 	case OPTION_MODEL:
 		options->model = value;
 		return 0;
+	case OPTION_KEY:
+		options->key = value;
+		return 0;
+	case OPTION_UNIT:
+		options->unit = value;
+		return 0;
+	case OPTION_NO_FOLLOW:
 	case OPTION_JSON:
 	case OPTION_ALL:
 	case OPTION_DRY_RUN:

@@ -24,6 +24,9 @@ enum option_id {
 	OPTION_OP,
 	OPTION_JSON,
 	OPTION_MODEL,
+	OPTION_KEY,
+	OPTION_UNIT,
+	OPTION_NO_FOLLOW,
 	OPTION_ALL,
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
@@ -67,6 +70,8 @@ struct options {
 	const char *new_image;
 	const char *op;
 	const char *model;
+	const char *key;
+	const char *unit; /* of systemd; NULL: pgripple */
 	unsigned given; /* a set */
 	const char *command; /* NULL: none */
 	/* The words after the command.  n_words counts all of them; there is
