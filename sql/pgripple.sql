@@ -11,6 +11,7 @@
 -- What there is, in the order of this file:
 --
 --   outbox, rejected, task, ...          the tables
+--   state, claim_state(), set_state()    how far each Redis has come
 --   version(), channel(), ring(), ...    small things, and the doorbell
 --   mark, claim_marks(), ...             a change that stands for many
 --   outbox_limit(), mark_instead()       the bound of the outbox
@@ -53,6 +54,7 @@ COMMENT ON SCHEMA pgripple IS
 REVOKE ALL ON SCHEMA pgripple FROM PUBLIC;
 
 \ir schema/tables.sql
+\ir schema/state.sql
 \ir schema/versions.sql
 \ir schema/doorbell.sql
 \ir schema/marks.sql

@@ -84,6 +84,7 @@ GRANT SELECT ON SEQUENCE pgripple.outbox_id_seq TO pgripple_daemon;
 GRANT SELECT ON pgripple.model TO pgripple_daemon;
 GRANT SELECT, INSERT, DELETE ON pgripple.rejected TO pgripple_daemon;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgripple.task TO pgripple_daemon;
+GRANT SELECT, INSERT, UPDATE ON pgripple.state TO pgripple_daemon;
 GRANT EXECUTE ON ROUTINE
     pgripple.version(),
     pgripple.schema_version(),
@@ -97,6 +98,8 @@ GRANT EXECUTE ON ROUTINE
     pgripple.column_facts(oid),
     pgripple.value_sql(text, text, oid, text, integer),
     pgripple.claim_marks(bigint[]),
+    pgripple.claim_state(text, text[]),
+    pgripple.set_state(text, text[], text[], text[], text[]),
     pgripple.measure_outbox(bigint),
     pgripple.ping(text),
     pgripple.recognise_server(text[]),

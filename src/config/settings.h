@@ -59,6 +59,8 @@ struct settings {
 		int64_t command_timeout_ms;
 		int64_t sentinel_interval_ms;
 		int64_t target_patience_ms;
+		int64_t look_interval_ms; /* at the mark */
+		int64_t replay_memory; /* bytes */
 		/* All of them, at least one; "default", if there is one, is
 		 * the first. */
 		struct settings_target *targets;

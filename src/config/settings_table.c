@@ -82,6 +82,15 @@ const struct setting settings_table[] = {
 	"30s", 0, HOUR, NULL, true,
 	"With several targets: how long one that is down holds up the others; "
 	"past it, what is for it waits as tasks."},
+    {"redis.look_interval", SETTING_DURATION, AT(redis.look_interval_ms), "5s",
+	100, HOUR, NULL, true,
+	"How often an idle Redis is asked for its mark, to see whether it has "
+	"gone back."},
+    {"redis.replay_memory", SETTING_SIZE, AT(redis.replay_memory), "8MB", 0,
+	1024 * MEBI, NULL, true,
+	"Bytes of the latest operations that are remembered of each target, to "
+	"be repeated by a Redis that went back; past it, whole models are "
+	"invalidated."},
     {"limits.batch_rows", SETTING_COUNT, AT(limits.batch_rows), "500", 1,
 	100000, NULL, true, "Changes that are fetched together."},
     {"limits.batch_bytes", SETTING_SIZE, AT(limits.batch_bytes), "1MB", 1024,

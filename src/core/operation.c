@@ -44,6 +44,8 @@ print_target(struct buf *buf, const char *target)
 static void
 print_repeat(struct buf *buf, const struct operation_repeat *repeat)
 {
+	if (repeat->after_ms == 0)
+		return;
 	if (repeat->after_ms == PGRIPPLE_REPEAT_REPLICAS)
 		json_write_member(buf, "repeat", "replicas");
 	else

@@ -33,7 +33,7 @@ void operation_print(struct buf *buf,
 
 /* Of a repeat: what tells it from others. */
 struct operation_repeat {
-	int64_t after_ms; /* or PGRIPPLE_REPEAT_REPLICAS */
+	int64_t after_ms; /* or PGRIPPLE_REPEAT_REPLICAS; 0: it is none */
 	/* Coarse repeats of one slot of time are one; 0: a fine one. */
 	int64_t slot;
 	const char *target; /* its name */

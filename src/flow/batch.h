@@ -41,6 +41,8 @@ struct batch_listener {
 	void (*on_end)(void *context, bool is_small);
 	/* Tasks were added. */
 	void (*on_tasks)(void *context);
+	/* Another daemon works: nothing can be acknowledged. */
+	void (*on_claimed_by_other)(void *context);
 	/* A lookup failed in a way that says that the catalog has changed. */
 	void (*on_drift)(void *context);
 };

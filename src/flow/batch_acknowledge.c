@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/json_write.h"
 #include "flow/batch_private.h"
+#include "flow/targets.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -65,6 +66,32 @@ tell_room(struct batch *batch, bool is_full)
 	batch->was_full = is_full;
 }
 
+/* What was, or may have been, acknowledged: Redis must never be without it
+ * again.  What pings did is of no use to anybody any more. */
+static void
+remember(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->n_parts; i++) {
+		const struct batch_part *part = &batch->parts[i];
+
+		replay_remember(
+		    targets_replay(batch->peers.targets, part->target),
+		    &part->mark, part->operations + batch->n_pings,
+		    part->n_operations - batch->n_pings);
+	}
+}
+
+static void
+fail_acknowledgement(struct batch *batch, enum session_outcome outcome,
+    bool is_claimed_by_other, const struct pgripple_error *err)
+{
+	if (outcome == SESSION_LOST)
+		remember(batch);
+	batch_fail(batch, err);
+	if (is_claimed_by_other)
+		batch->listener.on_claimed_by_other(batch->listener.context);
+}
+
 static void
 on_acknowledged(void *context, enum session_outcome outcome,
     const struct outbox_acknowledged *acknowledged,
@@ -73,9 +100,11 @@ on_acknowledged(void *context, enum session_outcome outcome,
 	struct batch *batch = context;
 
 	if (outcome != SESSION_DONE) {
-		batch_fail(batch, err);
+		fail_acknowledgement(
+		    batch, outcome, acknowledged->is_claimed_by_other, err);
 		return;
 	}
+	remember(batch);
 	if (acknowledged->n_dropped > 0)
 		metrics_add(METRIC_LIMITS, "limits.rejected_rows", NULL,
 		    (int64_t)acknowledged->n_dropped);
@@ -157,6 +186,27 @@ span_transactions(
 }
 
 static int
+state_marks(struct batch *batch, struct state_mark **ret_marks,
+    struct pgripple_error *err)
+{
+	struct state_mark *marks =
+	    arena_array(batch->arena, batch->n_parts, sizeof(*marks));
+
+	if (marks == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < batch->n_parts; i++) {
+		const struct batch_part *part = &batch->parts[i];
+
+		if (replay_state_mark(
+			targets_replay(batch->peers.targets, part->target),
+			&part->mark, &marks[i], err) < 0)
+			return -1;
+	}
+	*ret_marks = marks;
+	return 0;
+}
+
+static int
 submit_acknowledgement(struct batch *batch, struct pgripple_error *err)
 {
 	const struct settings *settings = batch->settings;
@@ -177,9 +227,13 @@ submit_acknowledgement(struct batch *batch, struct pgripple_error *err)
 	    .n_pongs = batch->n_pings,
 	};
 	const char **pongs = NULL;
+	struct state_mark *marks = NULL;
 
-	if (print_pongs(batch, &pongs, err) < 0)
+	if (print_pongs(batch, &pongs, err) < 0 ||
+	    state_marks(batch, &marks, err) < 0)
 		return -1;
+	acknowledgement.state = (struct state_change){
+	    targets_claim(batch->peers.targets)->owner, marks, batch->n_parts};
 	acknowledgement.pongs = pongs;
 	span_transactions(batch, &acknowledgement);
 	return outbox_acknowledge(batch->peers.work, settings->postgres.schema,

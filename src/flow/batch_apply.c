@@ -6,8 +6,6 @@
  * for good holds nobody up: the changes that led to it are rejected, with
  * Redis's words, and can be retried; all their other operations were done.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -246,6 +244,8 @@ on_applied(void *context, enum redis_apply_outcome outcome,
 	struct pgripple_error err;
 
 	batch->n_parts_under_way--;
+	replay_note(targets_replay(batch->peers.targets, part->target),
+	    &part->mark, outcome, result);
 	targets_note(batch->peers.targets, part->target, outcome);
 	if (outcome != REDIS_APPLY_DONE)
 		fail_part(batch, apply_err);
@@ -257,25 +257,34 @@ on_applied(void *context, enum redis_apply_outcome outcome,
 
 /* Sending. */
 
+static int
+send_part(struct batch_part *part, const char *name, struct pgripple_error *err)
+{
+	struct batch *batch = part->batch;
+	struct targets *targets = batch->peers.targets;
+	const struct redis_apply_options options = {
+	    .nonce = name,
+	    .tag_members = batch->settings->limits.tag_members,
+	    .mark = &part->mark.redis,
+	};
+
+	if (replay_prepare(targets_replay(targets, part->target), name,
+		&part->mark, err) < 0)
+		return -1;
+	return redis_apply(targets_connection(targets, part->target),
+	    part->operations, part->n_operations, &options, on_applied, part,
+	    err);
+}
+
 static void
 send_parts(struct batch *batch)
 {
-	struct redis_apply_options options = {
-	    .tag_members = batch->settings->limits.tag_members};
 	struct pgripple_error err;
-	char nonce[80];
+	char name[MEMORY_NAME];
 
-	(void)snprintf(nonce, sizeof(nonce),
-	    "pgripple:%" PRIu64 ":%" PRId64 ":%" PRId64, ++batch->number,
-	    clock_wall_us(), clock_monotonic_us());
-	options.nonce = nonce;
+	targets_name_batch(batch->peers.targets, name);
 	for (size_t i = 0; i < batch->n_parts && !batch->has_failed; i++) {
-		struct batch_part *part = &batch->parts[i];
-
-		if (redis_apply(
-			targets_connection(batch->peers.targets, part->target),
-			part->operations, part->n_operations, &options,
-			on_applied, part, &err) < 0)
+		if (send_part(&batch->parts[i], name, &err) < 0)
 			fail_part(batch, &err);
 		else
 			batch->n_parts_under_way++;

@@ -16,6 +16,7 @@
 
 #include "base/backoff.h"
 #include "flow/batch_states.h"
+#include "flow/replay.h"
 #include "postgres/catalog.h"
 #include "postgres/outbox.h"
 
@@ -31,6 +32,7 @@ struct batch_part {
 	/* Of the pings, then the plan's. */
 	struct pgripple_operation *operations;
 	size_t n_operations;
+	struct replay_mark mark; /* behind them */
 };
 
 struct batch {
@@ -45,7 +47,6 @@ struct batch {
 	int64_t stage_us; /* the state */
 	struct event *pause;
 	struct backoff backoff;
-	uint64_t number; /* of batches so far: makes the nonce */
 	bool was_full; /* the last one that left tasks found no room */
 
 	/* Of the batch under way; NULL in between. */

@@ -223,7 +223,10 @@ daemon_turn(struct daemon *daemon)
 {
 	if (daemon->stopping || listen_is_standby(daemon->listen) ||
 	    !session_is_up(daemon->work) || session_is_busy(daemon->work) ||
-	    batch_is_under_way(daemon->batch))
+	    batch_is_under_way(daemon->batch) ||
+	    tasks_uses_session(daemon->tasks) ||
+	    tasks_uses_session(daemon->repeats) ||
+	    targets_use_session(daemon->targets))
 		return;
 	if (daemon->describe_due)
 		daemon_describe(daemon);
@@ -231,6 +234,9 @@ daemon_turn(struct daemon *daemon)
 		daemon_recognise(daemon);
 	else if (daemon->coverage_due && daemon->catalog != NULL)
 		daemon_look_for_gaps(daemon);
+	else if (daemon->catalog != NULL &&
+		 targets_want_session(daemon->targets))
+		targets_take_turn(daemon->targets, daemon->work);
 	else if (daemon->catalog != NULL && daemon->probe != NULL &&
 		 probe_wants_session(daemon->probe, can_apply(daemon)))
 		probe_take_turn(

@@ -55,7 +55,8 @@ daemon_use(struct daemon *daemon, struct configuration *configuration,
 	    configuration->graph, catalog);
 	tasks_configure(daemon->repeats, configuration->settings);
 	tasks_configure(daemon->tasks, configuration->settings);
-	targets_configure(daemon->targets, configuration->settings);
+	targets_configure(
+	    daemon->targets, configuration->settings, configuration->graph);
 	report_configure(daemon->report,
 	    configuration->settings->log.changes_per_second,
 	    settings_observes(configuration->settings));

@@ -98,6 +98,19 @@ on_batch_tasks(void *context)
 	wake_tasks(context);
 }
 
+/* It has got the lock that our session has lost without knowing it. */
+static void
+on_claimed_by_other(void *context)
+{
+	struct daemon *daemon = context;
+	struct pgripple_error err;
+
+	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
+	    "another daemon has become the active one");
+	targets_disown(daemon->targets);
+	listen_give_up(daemon->listen, &err);
+}
+
 static void
 on_batch_drift(void *context)
 {
@@ -140,6 +153,14 @@ on_target(void *context)
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
 	daemon_look_at_state(daemon);
 	daemon_turn(daemon);
+}
+
+static void
+on_claimed(void *context, const struct state_row *rows, size_t n_rows)
+{
+	struct daemon *daemon = context;
+
+	targets_take_claim(daemon->targets, rows, n_rows);
 }
 
 static void
@@ -322,6 +343,7 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	};
 	const struct listen_listener on_listen = {
 	    .context = daemon,
+	    .on_claimed = on_claimed,
 	    .on_ready = on_listen_ready,
 	    .on_down = on_listen_down,
 	    .on_ring = on_ring,
@@ -335,7 +357,8 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 		return -1;
 	options.name = "listen";
 	if (listen_new(daemon->base, &options, settings->postgres.schema,
-		&on_listen, &daemon->listen, err) < 0 ||
+		targets_claim(daemon->targets), &on_listen, &daemon->listen,
+		err) < 0 ||
 	    low_water_new(settings->postgres.schema, &daemon->low_water, err) <
 		0 ||
 	    doorbell_new(daemon->base, daemon->listen, on_fetch_due, daemon,
@@ -350,6 +373,9 @@ make_redis(struct daemon *daemon, struct pgripple_error *err)
 	const struct targets_listener listener = {
 	    .context = daemon,
 	    .on_change = on_target,
+	    .on_turn = on_turn,
+	    .on_tasks = on_batch_tasks,
+	    .on_claimed_by_other = on_claimed_by_other,
 	};
 
 	return targets_new(daemon->base, daemon->configuration->settings,
@@ -367,10 +393,12 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    .on_end = on_batch_end,
 	    .on_tasks = on_batch_tasks,
 	    .on_drift = on_batch_drift,
+	    .on_claimed_by_other = on_claimed_by_other,
 	};
 	const struct tasks_listener tasks_listener = {
 	    .context = daemon,
 	    .on_turn = on_turn,
+	    .on_claimed_by_other = on_claimed_by_other,
 	};
 	struct batch_peers peers = {
 	    .work = daemon->work,
@@ -413,8 +441,8 @@ daemon_make(struct daemon *daemon, struct pgripple_error *err)
 	daemon->base = event_base_new();
 	if (daemon->base == NULL)
 		return pgripple_error_nomem(err);
-	if (make_events(daemon, err) < 0 || make_postgres(daemon, err) < 0 ||
-	    make_redis(daemon, err) < 0 || make_flow(daemon, err) < 0 ||
+	if (make_events(daemon, err) < 0 || make_redis(daemon, err) < 0 ||
+	    make_postgres(daemon, err) < 0 || make_flow(daemon, err) < 0 ||
 	    make_monitor(daemon, err) < 0)
 		return -1;
 	daemon_use(daemon, daemon->configuration, NULL);
@@ -434,9 +462,9 @@ daemon_unmake(struct daemon *daemon)
 {
 	daemon->stopping = true;
 	monitor_free(daemon->monitor);
-	targets_free(daemon->targets);
 	session_free(daemon->work);
 	listen_free(daemon->listen);
+	targets_free(daemon->targets);
 	doorbell_free(daemon->doorbell);
 	low_water_free(daemon->low_water);
 	batch_free(daemon->batch);

@@ -10,7 +10,10 @@
  */
 #include "flow/targets.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <event2/event.h>
 
@@ -28,6 +31,7 @@ struct target {
 	struct targets *all;
 	char *name;
 	struct redis_connection *redis;
+	struct replay *replay;
 	enum target_state state;
 	struct event *timer; /* patience, or the next attempt */
 	int64_t due_us; /* monotonic: when the timer is meant to come */
@@ -39,6 +43,10 @@ struct target {
 struct targets {
 	const struct settings *settings;
 	struct targets_listener listener;
+	char owner[20]; /* of the claim: another one with each start */
+	uint64_t n_names; /* given to batches */
+	struct state_claim claim;
+	const char **names;
 	struct target *items;
 	size_t n;
 };
@@ -164,6 +172,8 @@ step(struct target *target, enum target_event event)
 		target->all->listener.on_change(target->all->listener.context);
 }
 
+/* The connection: it is of use when the mark was looked at. */
+
 static void
 on_up(void *context)
 {
@@ -171,7 +181,7 @@ on_up(void *context)
 
 	metrics_add(METRIC_PEER_CONNECTS, "redis", target->name, 1);
 	target->up_us = clock_monotonic_us();
-	step(target, TARGET_ON_UP);
+	replay_on_up(target->replay);
 }
 
 /* The connection's own folder has logged it. */
@@ -183,9 +193,47 @@ on_down(void *context, const struct pgripple_error *err UNUSED)
 	metrics_add(METRIC_PEER_LOSSES, "redis", target->name, 1);
 	if (target->failed_us == 0 || is_long_ago(target))
 		target->failed_us = clock_monotonic_us();
-	step(target, TARGET_ON_DOWN);
+	replay_on_down(target->replay);
 }
 
+static void
+on_ready(void *context)
+{
+	step(context, TARGET_ON_UP);
+}
+
+static void
+on_retired(void *context)
+{
+	step(context, TARGET_ON_DOWN);
+}
+
+static void
+on_turn(void *context)
+{
+	const struct target *target = context;
+
+	target->all->listener.on_turn(target->all->listener.context);
+}
+
+static void
+on_tasks(void *context)
+{
+	const struct target *target = context;
+
+	target->all->listener.on_tasks(target->all->listener.context);
+}
+
+static void
+on_claimed_by_other(void *context)
+{
+	const struct target *target = context;
+
+	target->all->listener.on_claimed_by_other(
+	    target->all->listener.context);
+}
+
+/* A daemon that stands by needs no patience with a target that is there. */
 static void
 on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 {
@@ -195,6 +243,10 @@ on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
 	 * to a tick: it may be early. */
 	if (clock_monotonic_us() < target->due_us)
 		arm_until(target, target->due_us);
+	else if (target->state == TARGET_AWAITED &&
+		 redis_connection_is_up(target->redis) &&
+		 !replay_is_claimed(target->replay))
+		arm_until(target, clock_monotonic_us() + patience_us(target));
 	else
 		step(target, TARGET_ON_TIMER);
 }
@@ -254,6 +306,12 @@ targets_connection(const struct targets *targets, size_t target)
 	return targets->items[target].redis;
 }
 
+struct replay *
+targets_replay(const struct targets *targets, size_t target)
+{
+	return targets->items[target].replay;
+}
+
 enum target_state
 targets_state(const struct targets *targets, size_t target)
 {
@@ -310,7 +368,115 @@ targets_print(const struct targets *targets, uint32_t set, struct buf *buf)
 	json_write_close(buf, ']');
 }
 
+/* The claim. */
+
+const struct state_claim *
+targets_claim(const struct targets *targets)
+{
+	return &targets->claim;
+}
+
+void
+targets_take_claim(
+    struct targets *targets, const struct state_row *rows, size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		size_t target;
+
+		if (targets_find(targets, rows[i].target, &target))
+			replay_claim(targets->items[target].replay, &rows[i]);
+	}
+}
+
+void
+targets_disown(struct targets *targets)
+{
+	for (size_t i = 0; i < targets->n; i++)
+		replay_disown(targets->items[i].replay);
+}
+
+void
+targets_name_batch(struct targets *targets, char name[MEMORY_NAME])
+{
+	(void)snprintf(name, MEMORY_NAME, "%s.%" PRIu64, targets->owner,
+	    ++targets->n_names);
+}
+
+bool
+targets_want_session(const struct targets *targets)
+{
+	for (size_t i = 0; i < targets->n; i++)
+		if (replay_wants_session(targets->items[i].replay))
+			return true;
+	return false;
+}
+
+bool
+targets_use_session(const struct targets *targets)
+{
+	for (size_t i = 0; i < targets->n; i++)
+		if (replay_uses_session(targets->items[i].replay))
+			return true;
+	return false;
+}
+
+void
+targets_take_turn(struct targets *targets, struct session *work)
+{
+	for (size_t i = 0; i < targets->n; i++)
+		if (replay_wants_session(targets->items[i].replay)) {
+			replay_take_turn(targets->items[i].replay, work);
+			return;
+		}
+}
+
 /* Life. */
+
+/* A name that comes twice makes a mark lie (docs/protocols.md). */
+static int
+make_claim(struct targets *targets, struct pgripple_error *err)
+{
+	const struct settings *settings = targets->settings;
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
+		    "the system gives no random numbers");
+	(void)snprintf(
+	    targets->owner, sizeof(targets->owner), "%016" PRIx64, number);
+	targets->names =
+	    calloc(settings->redis.n_targets, sizeof(*targets->names));
+	if (targets->names == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < settings->redis.n_targets; i++)
+		targets->names[i] = targets->items[i].name;
+	targets->claim = (struct state_claim){
+	    targets->owner, targets->names, settings->redis.n_targets};
+	return 0;
+}
+
+static int
+make_replay(
+    struct event_base *base, struct target *target, struct pgripple_error *err)
+{
+	const struct targets *all = target->all;
+	const struct replay_options options = {
+	    .target = (size_t)(target - all->items),
+	    .name = target->name,
+	    .owner = all->owner,
+	    .redis = target->redis,
+	};
+	const struct replay_listener listener = {
+	    .context = target,
+	    .on_ready = on_ready,
+	    .on_retired = on_retired,
+	    .on_turn = on_turn,
+	    .on_tasks = on_tasks,
+	    .on_claimed_by_other = on_claimed_by_other,
+	};
+
+	return replay_new(base, &options, &listener, &target->replay, err);
+}
 
 static int
 make_target(struct event_base *base, struct target *target,
@@ -338,8 +504,10 @@ make_target(struct event_base *base, struct target *target,
 	target->timer = evtimer_new(base, on_timer, target);
 	if (target->name == NULL || target->timer == NULL)
 		return pgripple_error_nomem(err);
-	return redis_connection_new(
-	    base, &options, &listener, &target->redis, err);
+	if (redis_connection_new(
+		base, &options, &listener, &target->redis, err) < 0)
+		return -1;
+	return make_replay(base, target, err);
 }
 
 int
@@ -368,6 +536,10 @@ targets_new(struct event_base *base, const struct settings *settings,
 			return -1;
 		}
 	}
+	if (make_claim(targets, err) < 0) {
+		targets_free(targets);
+		return -1;
+	}
 	*ret_targets = targets;
 	return 0;
 }
@@ -381,18 +553,23 @@ targets_free(struct targets *targets)
 		struct target *target = &targets->items[i];
 
 		redis_connection_free(target->redis);
+		replay_free(target->replay);
 		if (target->timer != NULL)
 			event_free(target->timer);
 		free(target->name);
 	}
+	free(targets->names);
 	free(targets->items);
 	free(targets);
 }
 
 void
-targets_configure(struct targets *targets, const struct settings *settings)
+targets_configure(struct targets *targets, const struct settings *settings,
+    const struct pgripple_graph *graph)
 {
 	targets->settings = settings;
+	for (size_t i = 0; i < targets->n; i++)
+		replay_configure(targets->items[i].replay, settings, graph);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * The targets: a connection to each Redis of the settings, and whether the
- * others have to wait for it.
+ * The targets: a connection to each Redis of the settings, a watch over its
+ * mark (flow/replay.h), and whether the others have to wait for it.
  *
  * With several targets one that is down, or that refuses what it is told,
  * holds up the others for redis.target_patience.  Then it is postponed: what
@@ -16,18 +16,26 @@
 
 #include "base/util.h"
 #include "config/settings.h"
+#include "flow/replay.h"
 #include "flow/target_states.h"
+#include "postgres/state.h"
 #include "redis/apply.h"
 
 struct buf;
 struct event_base;
 struct redis_connection;
+struct session;
 struct targets;
 
 struct targets_listener {
 	void *context;
 	/* A state changed: others may do now what they could not. */
 	void (*on_change)(void *context);
+	/* One wants the work session, or is done with it; tasks were added;
+	 * another daemon has claimed the state. */
+	void (*on_turn)(void *context);
+	void (*on_tasks)(void *context);
+	void (*on_claimed_by_other)(void *context);
 };
 
 /* The settings are borrowed until targets_configure() gives others, which have
@@ -36,8 +44,8 @@ int targets_new(struct event_base *base, const struct settings *settings,
     const struct targets_listener *listener, struct targets **ret_targets,
     struct pgripple_error *err) MUST_CHECK;
 void targets_free(struct targets *targets);
-void targets_configure(
-    struct targets *targets, const struct settings *settings);
+void targets_configure(struct targets *targets, const struct settings *settings,
+    const struct pgripple_graph *graph);
 /* Begins to connect to all. */
 void targets_start(struct targets *targets);
 
@@ -54,6 +62,21 @@ uint32_t targets_postponed(const struct targets *targets);
 /* Nobody is awaited, and not all are postponed; if not, *ret_missing is the
  * one that is missing. */
 bool targets_may_go_on(const struct targets *targets, size_t *ret_missing);
+
+/* What is to be claimed in Postgres, as long as the targets live; what a claim
+ * answered; and that another daemon has made one. */
+const struct state_claim *targets_claim(const struct targets *targets);
+void targets_take_claim(
+    struct targets *targets, const struct state_row *rows, size_t n_rows);
+void targets_disown(struct targets *targets);
+
+/* A name for a batch: no other one, of no daemon, ever has it. */
+void targets_name_batch(struct targets *targets, char name[MEMORY_NAME]);
+struct replay *targets_replay(const struct targets *targets, size_t target);
+/* One has a statement for the work session; one is under way. */
+bool targets_want_session(const struct targets *targets);
+bool targets_use_session(const struct targets *targets);
+void targets_take_turn(struct targets *targets, struct session *work);
 
 /* What came of operations that were applied to it. */
 void targets_note(

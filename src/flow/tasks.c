@@ -29,6 +29,7 @@ forget(struct tasks *tasks)
 	tasks->operations = tasks->messages = tasks->scans = NULL;
 	tasks->n_operations = tasks->n_messages = tasks->n_scans = 0;
 	tasks->first = (struct pgripple_operation){0};
+	tasks->text = NULL;
 	tasks->reason = NULL;
 }
 
@@ -77,7 +78,9 @@ read_operations(
 	}
 	arrange(tasks);
 	tasks->first = tasks->operations[0];
-	return 0;
+	tasks->length = task->length;
+	tasks->text = arena_copy(tasks->arena, task->operation, task->length);
+	return tasks->text == NULL ? pgripple_error_nomem(err) : 0;
 }
 
 void
@@ -178,12 +181,24 @@ tell_end(const struct tasks *tasks)
 		    log_int("us", clock_monotonic_us() - tasks->started_us));
 }
 
+static bool
+is_marked(const struct tasks *tasks)
+{
+	return tasks->mark.name[0] != '\0';
+}
+
 static void
 on_removed(void *context, enum session_outcome outcome,
-    const struct pgripple_error *err)
+    bool is_claimed_by_other, const struct pgripple_error *err)
 {
 	struct tasks *tasks = context;
 
+	if (outcome != SESSION_FAILED && is_marked(tasks))
+		replay_remember_task(
+		    targets_replay(tasks->targets, tasks->target), &tasks->mark,
+		    tasks->text, tasks->length);
+	if (is_claimed_by_other)
+		tasks->listener.on_claimed_by_other(tasks->listener.context);
 	if (outcome == SESSION_DONE) {
 		tell_end(tasks);
 		tasks_step(tasks, TASKS_ON_REMOVED);
@@ -198,15 +213,22 @@ static void
 remove_task(struct tasks *tasks)
 {
 	struct pgripple_error err;
-
+	struct state_mark mark;
 	struct task_end end = {
 	    .id = tasks->id,
 	    .reason = tasks->reason,
 	    .max_rejected = tasks->settings->limits.rejected_rows,
+	    .state = {targets_claim(tasks->targets)->owner, &mark,
+		is_marked(tasks)},
 	};
 
-	if (task_done(tasks->work, tasks->settings->postgres.schema, &end,
-		on_removed, tasks, &err) < 0) {
+	if (is_marked(tasks) &&
+	    replay_state_mark(targets_replay(tasks->targets, tasks->target),
+		&tasks->mark, &mark, &err) < 0) {
+		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
+		tasks_step(tasks, TASKS_ON_UNMARKED);
+	} else if (task_done(tasks->work, tasks->settings->postgres.schema,
+		       &end, on_removed, tasks, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);
 	}
@@ -279,6 +301,9 @@ tasks_step(struct tasks *tasks, enum tasks_event event)
 		break;
 	case TASKS_PAUSE_LONG:
 		wait_us(tasks, backoff_fail(&tasks->backoff) * 1000);
+		break;
+	case TASKS_MARK:
+		tasks_set_mark(tasks);
 		break;
 	case TASKS_REMOVE:
 		remove_task(tasks);
@@ -363,5 +388,6 @@ tasks_take_turn(struct tasks *tasks)
 bool
 tasks_uses_session(const struct tasks *tasks)
 {
-	return tasks->state == TASKS_ASKING || tasks->state == TASKS_REMOVING;
+	return tasks->state == TASKS_ASKING || tasks->state == TASKS_MARKING ||
+	       tasks->state == TASKS_REMOVING;
 }

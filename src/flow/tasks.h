@@ -21,6 +21,8 @@ struct tasks_listener {
 	void *context;
 	/* It wants the session now, or is done with it. */
 	void (*on_turn)(void *context);
+	/* Another daemon works: nothing can be removed. */
+	void (*on_claimed_by_other)(void *context);
 };
 
 /* quick: lists of quick operations; else all others. */
@@ -37,7 +39,8 @@ void tasks_wake(struct tasks *tasks);
  * which is given its turn by tasks_take_turn(), up and not busy. */
 bool tasks_wants_session(const struct tasks *tasks);
 void tasks_take_turn(struct tasks *tasks);
-/* A statement of its own is under way. */
+/* It has its turn: a statement of its own is under way, or a mark, of which
+ * there is one at a time. */
 bool tasks_uses_session(const struct tasks *tasks);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/backoff.h"
 #include "flow/pace.h"
+#include "flow/replay.h"
 #include "flow/tasks_states.h"
 #include "redis/connection.h"
 #include "redis/scan.h"
@@ -31,6 +32,8 @@ struct tasks {
 	/* The task under way; the arena is NULL in between. */
 	struct arena *arena;
 	int64_t id;
+	const char *text; /* JSON, as it stands in Postgres */
+	size_t length;
 	struct pgripple_operation *operations; /* a scan is alone */
 	size_t n_operations; /* 0: not understood */
 	/* Messages wait until the drains before them have come to their end. */
@@ -49,8 +52,10 @@ struct tasks {
 	int64_t pause_us; /* after it, or until something is due; 0: until
 			   * woken */
 	char cursor[REDIS_CURSOR_TEXT];
-	/* Of the server that gave the cursor: to another it means nothing. */
-	char run_id[sizeof(((struct redis_server *)0)->run_id)];
+	/* Of the target when it began: of another one nobody knows what has
+	 * been done. */
+	uint64_t generation;
+	struct replay_mark mark; /* behind it */
 	uint64_t n_removed;
 	int64_t started_us;
 };
@@ -67,5 +72,7 @@ int64_t tasks_max_count(const struct tasks *tasks);
 /* Before the first slice, and each slice. */
 void tasks_begin(struct tasks *tasks);
 void tasks_work(struct tasks *tasks);
+/* Behind the last slice. */
+void tasks_set_mark(struct tasks *tasks);
 
 #endif

@@ -68,6 +68,8 @@ tasks_begin(struct tasks *tasks)
 	const struct pgripple_operation *first = &tasks->first;
 
 	start_over(tasks);
+	tasks->generation =
+	    replay_generation(targets_replay(tasks->targets, tasks->target));
 	set_pace(tasks);
 	tasks->n_removed = 0;
 	tasks->started_us = clock_monotonic_us();
@@ -269,28 +271,84 @@ submit(struct tasks *tasks, struct pgripple_error *err)
 		   : submit_measure(tasks, err);
 }
 
-/* One that was under way when the mode became "observe" waits. */
+/* One that was under way when the mode became "observe" waits, and so does one
+ * whose target is not there.  If that was not there for a moment it may have
+ * gone back: the task begins anew. */
 void
 tasks_work(struct tasks *tasks)
 {
-	const char *run_id = redis_connection_server(connection(tasks))->run_id;
+	const struct replay *replay =
+	    targets_replay(tasks->targets, tasks->target);
 	struct pgripple_error err;
 
-	if (settings_observes(tasks->settings)) {
-		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
-		return;
-	}
-	if (is_postponed(tasks)) {
+	if (is_postponed(tasks) ||
+	    tasks->generation != replay_generation(replay)) {
 		tasks_step(tasks, TASKS_ON_POSTPONED);
 		return;
 	}
-	if (strcmp(run_id, tasks->run_id) != 0) {
-		memcpy(tasks->run_id, run_id, sizeof(tasks->run_id));
-		start_over(tasks);
+	if (settings_observes(tasks->settings) || !replay_is_ready(replay)) {
+		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+		return;
 	}
 	tasks->sent_us = clock_monotonic_us();
 	if (submit(tasks, &err) < 0) {
 		start_over(tasks);
 		tasks_step(tasks, TASKS_ON_SLICE_FAILED);
+	}
+}
+
+/* The mark. */
+
+static void
+on_marked(void *context, enum redis_apply_outcome outcome,
+    const struct redis_apply_result *result, const struct pgripple_error *err)
+{
+	struct tasks *tasks = context;
+
+	replay_note(targets_replay(tasks->targets, tasks->target), &tasks->mark,
+	    outcome, result);
+	targets_note(tasks->targets, tasks->target, outcome);
+	if (outcome != REDIS_APPLY_DONE)
+		log_error(LOG_LEVEL_WARNING, "task.failed", err);
+	tasks_step(tasks,
+	    outcome == REDIS_APPLY_DONE ? TASKS_ON_MARKED : TASKS_ON_UNMARKED);
+	tasks->listener.on_turn(tasks->listener.context);
+}
+
+static int
+submit_mark(struct tasks *tasks, struct pgripple_error *err)
+{
+	struct replay *replay = targets_replay(tasks->targets, tasks->target);
+	char name[MEMORY_NAME];
+	const struct redis_apply_options options = {
+	    .nonce = name,
+	    .tag_members = tasks->settings->limits.tag_members,
+	    .mark = &tasks->mark.redis,
+	};
+
+	if (tasks->generation != replay_generation(replay))
+		return pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
+		    "redis at \"%s\" was lost while a task was done",
+		    redis_connection_describe(connection(tasks)));
+	targets_name_batch(tasks->targets, name);
+	if (replay_prepare(replay, name, &tasks->mark, err) < 0)
+		return -1;
+	return redis_apply(
+	    connection(tasks), NULL, 0, &options, on_marked, tasks, err);
+}
+
+/* What was never understood was not done either. */
+void
+tasks_set_mark(struct tasks *tasks)
+{
+	struct pgripple_error err;
+
+	tasks->mark.name[0] = '\0';
+	if (tasks->text == NULL) {
+		tasks_step(tasks, TASKS_ON_MARKED);
+	} else if (submit_mark(tasks, &err) < 0) {
+		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
+		tasks_step(tasks, TASKS_ON_UNMARKED);
+		tasks->listener.on_turn(tasks->listener.context);
 	}
 }

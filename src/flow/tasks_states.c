@@ -4,8 +4,8 @@
  * When a task is removed the runner asks again, until there is none.  A wake
  * that comes while it asks is remembered by the caller (tasks.c), which sets
  * the timer for what is due later.  A statement that failed leaves the task
- * where it is: it is done again after the next wake, of which the daemon's poll
- * timer sends one every few seconds.
+ * where it is, and so does one that could not be marked: it is done again after
+ * the next wake, of which the daemon's poll timer sends one every few seconds.
  */
 #include "flow/tasks_states.h"
 
@@ -22,6 +22,7 @@ static const struct row {
     {TASKS_SCANNING, TASKS_ON_WAKE, {TASKS_SCANNING, TASKS_NOTHING}},
     {TASKS_PAUSING, TASKS_ON_WAKE, {TASKS_PAUSING, TASKS_NOTHING}},
     {TASKS_ENDING, TASKS_ON_WAKE, {TASKS_ENDING, TASKS_NOTHING}},
+    {TASKS_MARKING, TASKS_ON_WAKE, {TASKS_MARKING, TASKS_NOTHING}},
     {TASKS_REMOVING, TASKS_ON_WAKE, {TASKS_REMOVING, TASKS_NOTHING}},
 
     {TASKS_WANTING, TASKS_ON_TURN, {TASKS_ASKING, TASKS_ASK}},
@@ -36,7 +37,10 @@ static const struct row {
     {TASKS_PAUSING, TASKS_ON_TIMER, {TASKS_SCANNING, TASKS_SCAN}},
     {TASKS_SCANNING, TASKS_ON_POSTPONED, {TASKS_WANTING, TASKS_REQUEST_TURN}},
 
-    {TASKS_ENDING, TASKS_ON_TURN, {TASKS_REMOVING, TASKS_REMOVE}},
+    {TASKS_ENDING, TASKS_ON_TURN, {TASKS_MARKING, TASKS_MARK}},
+    {TASKS_MARKING, TASKS_ON_MARKED, {TASKS_REMOVING, TASKS_REMOVE}},
+    {TASKS_MARKING, TASKS_ON_UNMARKED, {TASKS_IDLE, TASKS_PAUSE_LONG}},
+    {TASKS_REMOVING, TASKS_ON_UNMARKED, {TASKS_IDLE, TASKS_PAUSE_LONG}},
     {TASKS_REMOVING, TASKS_ON_REMOVED, {TASKS_WANTING, TASKS_REQUEST_TURN}},
     {TASKS_REMOVING, TASKS_ON_STATEMENT_FAILED, {TASKS_IDLE, TASKS_NOTHING}},
 };
@@ -66,6 +70,8 @@ tasks_state_name(enum tasks_state state)
 		return "pausing";
 	case TASKS_ENDING:
 		return "ending";
+	case TASKS_MARKING:
+		return "marking";
 	case TASKS_REMOVING:
 		return "removing";
 	}
@@ -92,6 +98,10 @@ tasks_event_name(enum tasks_event event)
 		return "last slice";
 	case TASKS_ON_POSTPONED:
 		return "postponed";
+	case TASKS_ON_MARKED:
+		return "marked";
+	case TASKS_ON_UNMARKED:
+		return "unmarked";
 	case TASKS_ON_SLICE_FAILED:
 		return "slice failed";
 	case TASKS_ON_TIMER:

@@ -11,6 +11,7 @@ enum tasks_state {
 	TASKS_SCANNING, /* Redis does a slice */
 	TASKS_PAUSING, /* between two slices, or after a failure */
 	TASKS_ENDING, /* waits for the work session, to remove the task */
+	TASKS_MARKING, /* Redis sets a mark behind it */
 	TASKS_REMOVING,
 };
 #define TASKS_N_STATES (TASKS_REMOVING + 1)
@@ -23,6 +24,8 @@ enum tasks_event {
 	TASKS_ON_MALFORMED, /* a task that cannot be understood */
 	TASKS_ON_SLICE, /* done, and there is more */
 	TASKS_ON_LAST_SLICE,
+	TASKS_ON_MARKED,
+	TASKS_ON_UNMARKED, /* it was not, or Redis may have gone back since */
 	TASKS_ON_SLICE_FAILED,
 	TASKS_ON_POSTPONED, /* its target: the task is left for later */
 	TASKS_ON_TIMER,
@@ -40,6 +43,7 @@ enum tasks_action {
 	TASKS_SCAN, /* the next slice */
 	TASKS_PAUSE,
 	TASKS_PAUSE_LONG, /* after a failure */
+	TASKS_MARK, /* unless nothing was done */
 	TASKS_REMOVE,
 	TASKS_BUG, /* cannot happen */
 };

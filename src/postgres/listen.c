@@ -1,7 +1,8 @@
 /*
  * The listen session.
  *
- *	up -> ask for the channel's name -> compete for L -> LISTEN -> ready
+ *	up -> ask for the channel's name -> compete for L -> claim the state
+ *	   -> LISTEN -> ready
  *
  * The channel is named after the schema's oid, so it is asked for anew with
  * every connection, and every heartbeat proves that it is still the right one
@@ -13,6 +14,8 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <string.h>
+
+#include <pgripple/graph.h>
 
 #include "base/backoff.h"
 #include "base/buf.h"
@@ -31,6 +34,7 @@ struct listen {
 	struct session *session;
 	struct listen_listener listener;
 	char *schema;
+	struct state_claim claim;
 	struct event *retry;
 	struct backoff backoff;
 	int64_t patience_ms; /* with a holder of L that shows no sign of life */
@@ -43,6 +47,7 @@ struct listen {
 
 static void on_channel(void *context, const struct session_answer *answer);
 static void on_competed(void *context, const struct session_answer *answer);
+static void on_claimed(void *context, const struct session_answer *answer);
 static void on_listening(void *context, const struct session_answer *answer);
 
 static void
@@ -179,11 +184,22 @@ stand_by(struct listen *listen)
 		listen->listener.on_standby(listen->listener.context);
 }
 
+/* On the very session that holds L: nobody who has lost it can claim. */
+static void
+claim_state(struct listen *listen)
+{
+	struct pgripple_error err;
+
+	if (state_claim(listen->session, listen->schema, &listen->claim,
+		on_claimed, listen, &err) < 0 &&
+	    session_is_up(listen->session))
+		try_later(listen, &err);
+}
+
 static void
 on_competed(void *context, const struct session_answer *answer)
 {
 	struct listen *listen = context;
-	struct buf sql = BUF_INIT;
 
 	if (!is_good(listen, answer))
 		return;
@@ -197,6 +213,33 @@ on_competed(void *context, const struct session_answer *answer)
 		return;
 	}
 	listen->is_standby = false;
+	claim_state(listen);
+}
+
+static void
+tell_claimed(struct listen *listen, const struct rows *rows)
+{
+	struct state_row claimed[PGRIPPLE_MAX_TARGETS];
+	size_t n = rows_count(rows);
+
+	if (n > PGRIPPLE_MAX_TARGETS)
+		n = PGRIPPLE_MAX_TARGETS;
+	for (size_t i = 0; i < n; i++)
+		state_read(rows, i, &claimed[i]);
+	if (listen->listener.on_claimed != NULL)
+		listen->listener.on_claimed(
+		    listen->listener.context, claimed, n);
+}
+
+static void
+on_claimed(void *context, const struct session_answer *answer)
+{
+	struct listen *listen = context;
+	struct buf sql = BUF_INIT;
+
+	if (!is_good(listen, answer))
+		return;
+	tell_claimed(listen, &answer->rows);
 	buf_add_string(&sql, "LISTEN ");
 	quote_identifier(&sql, listen->channel);
 	run(listen, &sql, on_listening);
@@ -283,8 +326,9 @@ on_notify(void *context)
 
 int
 listen_new(struct event_base *base, const struct session_options *options,
-    const char *schema, const struct listen_listener *listener,
-    struct listen **ret_listen, struct pgripple_error *err)
+    const char *schema, const struct state_claim *claim,
+    const struct listen_listener *listener, struct listen **ret_listen,
+    struct pgripple_error *err)
 {
 	struct listen *listen = calloc(1, sizeof(*listen));
 	struct session_listener mine = {listen, on_up, on_down, on_notify};
@@ -292,6 +336,7 @@ listen_new(struct event_base *base, const struct session_options *options,
 	if (listen == NULL)
 		return pgripple_error_nomem(err);
 	listen->listener = *listener;
+	listen->claim = *claim;
 	listen->patience_ms = 3 * options->heartbeat_ms;
 	backoff_init(
 	    &listen->backoff, FIRST_RETRY_MS, options->retry_max_ms, STABLE_MS);
@@ -347,6 +392,13 @@ bool
 listen_is_standby(const struct listen *listen)
 {
 	return listen->is_standby;
+}
+
+void
+listen_give_up(struct listen *listen, const struct pgripple_error *why)
+{
+	if (session_is_up(listen->session))
+		session_give_up(listen->session, why);
 }
 
 /* A refusal by the server (out of locks, say) leaves K in doubt: the session

@@ -19,11 +19,16 @@
 
 #include "base/util.h"
 #include "postgres/session.h"
+#include "postgres/state.h"
 
 struct listen;
 
 struct listen_listener {
 	void *context;
+	/* L is ours, and so are the rows of the state, which are lent; comes
+	 * before each on_ready.  May be NULL if nothing is to be claimed. */
+	void (*on_claimed)(
+	    void *context, const struct state_row *rows, size_t n_rows);
 	/* L is ours and LISTEN holds: read the whole outbox now, then trust
 	 * the doorbell. */
 	void (*on_ready)(void *context);
@@ -39,16 +44,21 @@ struct listen_listener {
 	void (*on_unlocked)(void *context);
 };
 
-/* Copies the options, the schema's name and the listener.  While the schema is
- * not installed, that is logged and tried again. */
+/* Copies the options, the schema's name and the listener; what is claimed is
+ * borrowed.  While the schema is not installed, that is logged and tried
+ * again. */
 int listen_new(struct event_base *base, const struct session_options *options,
-    const char *schema, const struct listen_listener *listener,
-    struct listen **ret_listen, struct pgripple_error *err) MUST_CHECK;
+    const char *schema, const struct state_claim *claim,
+    const struct listen_listener *listener, struct listen **ret_listen,
+    struct pgripple_error *err) MUST_CHECK;
 void listen_free(struct listen *listen);
 void listen_start(struct listen *listen);
 void listen_stop(struct listen *listen);
 bool listen_is_ready(const struct listen *listen);
 bool listen_is_standby(const struct listen *listen);
+/* Another daemon works, and yet L seems to be ours: begins anew, with a new
+ * session. */
+void listen_give_up(struct listen *listen, const struct pgripple_error *why);
 
 /* Asks for K, or gives it back; while ready, one at a time. */
 void listen_lock(struct listen *listen);

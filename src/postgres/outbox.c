@@ -374,6 +374,10 @@ add_answer(struct request *request, const char *schema,
 	add_part(request, acknowledgement->n_rejections > 0
 			      ? ", (SELECT count(*) FROM dropped)"
 			      : ", 0");
+	if (acknowledgement->state.n_marks > 0) {
+		add_part(request, ", ");
+		state_print_change(request, schema, &acknowledgement->state);
+	}
 	if (acknowledgement->n_pongs == 0)
 		return;
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
@@ -413,6 +417,7 @@ on_acknowledged(void *context, const struct session_answer *answer)
 		    .n_waiting_bytes = (size_t)rows_int(&answer->rows, 0, 3),
 		    .n_dropped = (size_t)rows_int(&answer->rows, 0, 4),
 		};
+	acknowledged.is_claimed_by_other = state_is_claimed_by_other(answer);
 	acknowledge.done(
 	    acknowledge.context, answer->outcome, &acknowledged, answer->err);
 }

@@ -11,6 +11,7 @@
 
 #include "base/util.h"
 #include "postgres/session.h"
+#include "postgres/state.h"
 
 struct outbox_row {
 	int64_t id;
@@ -90,6 +91,8 @@ struct outbox_acknowledgement {
 	/* Keys of pings, told on the channel with "_pong". */
 	const char *const *pongs;
 	size_t n_pongs;
+	/* The marks that were set behind what is acknowledged. */
+	struct state_change state;
 };
 
 /* n_gone counts the rows that left the outbox. */
@@ -100,6 +103,8 @@ struct outbox_acknowledged {
 	size_t n_waiting_bytes;
 	size_t n_dropped; /* rejected rows that had to make room */
 	bool is_full; /* there was no room for all repeats */
+	/* FAILED: another daemon works; nothing was acknowledged. */
+	bool is_claimed_by_other;
 };
 
 /* LOST: perhaps done, perhaps not; whatever is still there is fetched again. */

@@ -134,28 +134,32 @@ on_finished(void *context, const struct session_answer *answer)
 	struct finish finish = *(struct finish *)context;
 
 	free(context);
-	finish.done(finish.context, answer->outcome, answer->err);
+	finish.done(finish.context, answer->outcome,
+	    state_is_claimed_by_other(answer), answer->err);
 }
 
 static void
 print_end(
     struct request *request, const char *schema, const struct task_end *end)
 {
-	if (end->reason == NULL) {
-		buf_add_string(&request->sql, "DELETE FROM ");
-		quote_identifier(&request->sql, schema);
-		buf_add_string(&request->sql, ".task WHERE id = $1::bigint");
-	} else {
-		buf_add_string(&request->sql, "SELECT ");
-		quote_identifier(&request->sql, schema);
-		buf_add_string(
-		    &request->sql, ".reject_task($1::bigint, $2, $3::bigint)");
-	}
 	buf_printf(request_value(request), "%" PRId64, end->id);
-	if (end->reason == NULL)
+	if (end->reason == NULL) {
+		buf_printf(&request->sql,
+		    "WITH gone AS (DELETE FROM %s.task WHERE id = $1::bigint "
+		    "RETURNING id) SELECT (SELECT count(*) FROM gone)",
+		    schema);
+	} else {
+		buf_printf(&request->sql,
+		    "SELECT %s.reject_task($1::bigint, $2, $3::bigint)",
+		    schema);
+		buf_add_string(request_value(request), end->reason);
+		buf_printf(
+		    request_value(request), "%" PRId64, end->max_rejected);
+	}
+	if (end->state.n_marks == 0)
 		return;
-	buf_add_string(request_value(request), end->reason);
-	buf_printf(request_value(request), "%" PRId64, end->max_rejected);
+	buf_add_string(&request->sql, ", ");
+	state_print_change(request, schema, &end->state);
 }
 
 int
@@ -163,13 +167,16 @@ task_done(struct session *session, const char *schema,
     const struct task_end *end, task_done_cb done, void *context,
     struct pgripple_error *err)
 {
+	CLEANUP(buf_done) struct buf quoted = BUF_INIT;
 	struct request request = {0};
 	struct finish *finish = malloc(sizeof(*finish));
 
 	if (finish == NULL)
 		return pgripple_error_nomem(err);
 	*finish = (struct finish){done, context};
-	print_end(&request, schema, end);
+	quote_identifier(&quoted, schema);
+	print_end(&request, buf_string(&quoted), end);
+	request.sql.failed |= quoted.failed;
 	if (request_submit(
 		&request, session, false, on_finished, finish, err) != 0) {
 		free(finish);

@@ -15,6 +15,7 @@
 
 #include "base/util.h"
 #include "postgres/session.h"
+#include "postgres/state.h"
 
 struct task {
 	int64_t id;
@@ -46,14 +47,17 @@ int task_next(struct session *session, const char *schema,
     struct pgripple_error *err) MUST_CHECK;
 
 typedef void (*task_done_cb)(void *context, enum session_outcome outcome,
-    const struct pgripple_error *err);
+    bool is_claimed_by_other, const struct pgripple_error *err);
 struct task_end {
 	int64_t id;
 	const char *reason; /* it is rejected: why; or NULL */
 	int64_t max_rejected; /* rows that are kept */
+	/* The mark that was set behind it; none if it was not understood. */
+	struct state_change state;
 };
 
-/* The task is finished: removes it, or moves it to "rejected". */
+/* The task is finished: removes it, or moves it to "rejected".  FAILED, and
+ * nothing was done, if another daemon works. */
 int task_done(struct session *session, const char *schema,
     const struct task_end *end, task_done_cb done, void *context,
     struct pgripple_error *err) MUST_CHECK;

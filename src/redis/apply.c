@@ -3,13 +3,14 @@
  *
  * Commands go out in the order of the operations, as many as the bounds of
  * what may be in flight allow; their replies come in the same order.  Messages
- * wait until all before them was answered, and the nonce comes last.  What has
- * to be sent again goes before what is new.  After a failure nothing more is
- * sent, and the end is reported when the last reply that is still owed has
- * come.
+ * wait until all before them was answered, and the nonce, or the mark, comes
+ * last.  What has to be sent again goes before what is new.  After a failure
+ * nothing more is sent, and the end is reported when the last reply that is
+ * still owed has come.
  */
 #include "redis/apply.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "redis/apply_private.h"
@@ -37,8 +38,8 @@ n_in_flight(const struct apply *apply)
 static bool
 is_finished(const struct apply *apply)
 {
-	return n_in_flight(apply) == 0 && apply->n_echoes == 0 &&
-	       (apply->has_failed || apply->is_nonce_sent);
+	return n_in_flight(apply) == 0 && apply->n_proofs == 0 &&
+	       (apply->has_failed || apply->is_end_sent);
 }
 
 static void
@@ -60,10 +61,17 @@ finish(struct apply *apply)
 {
 	static const struct redis_apply_result nothing;
 
-	apply->result.rejections = apply->rejections;
-	apply->result.leftovers = apply->leftovers;
-	apply->callback(apply->context, apply->outcome,
-	    apply->has_failed ? &nothing : &apply->result,
+	struct redis_apply_result result =
+	    apply->has_failed ? nothing : apply->result;
+
+	if (!apply->has_failed) {
+		result.rejections = apply->rejections;
+		result.leftovers = apply->leftovers;
+	}
+	result.is_marked = apply->result.is_marked;
+	if (apply->is_mark_found)
+		result.mark_found = apply->mark_found;
+	apply->callback(apply->context, apply->outcome, &result,
 	    apply->has_failed ? &apply->err : NULL);
 	free_apply(apply);
 }
@@ -109,7 +117,7 @@ on_echo(void *context, const struct redis_reply *reply)
 	enum redis_apply_outcome outcome;
 	struct pgripple_error err;
 
-	apply->n_echoes--;
+	apply->n_proofs--;
 	if (!redis_apply_expect(apply->conn, reply, REDIS_REPLY_KIND_TEXT,
 		"ECHO", &outcome, &err)) {
 		reply_fail(apply, outcome, &err);
@@ -119,6 +127,81 @@ on_echo(void *context, const struct redis_reply *reply)
 		    redis_connection_describe(apply->conn));
 		redis_connection_drop(apply->conn, &err);
 		reply_fail(apply, REDIS_APPLY_LOST, &err);
+	}
+	if (is_finished(apply))
+		finish(apply);
+}
+
+/* Something is wrong with the connection or with who is behind it: a new one
+ * begins with a look at the mark. */
+static void
+give_up(struct apply *apply, const char *what)
+{
+	struct pgripple_error err;
+
+	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
+	    "redis at \"%s\" %s", redis_connection_describe(apply->conn), what);
+	redis_connection_drop(apply->conn, &err);
+	reply_fail(apply, REDIS_APPLY_LOST, &err);
+}
+
+/* That it is gone, evicted or flushed, takes nothing back; it may be there
+ * already when something had to be sent again behind it. */
+static void
+take_mark_found(struct apply *apply, const struct redis_reply *reply)
+{
+	if (apply->is_mark_found &&
+	    redis_reply_equals(reply, apply->mark->text))
+		return;
+	apply->is_mark_found = true;
+	(void)snprintf(
+	    apply->mark_found, sizeof(apply->mark_found), "%s", reply->text);
+	if (reply->kind == REDIS_REPLY_KIND_TEXT &&
+	    !redis_reply_equals(reply, apply->mark->before))
+		give_up(apply, "holds another mark than was set");
+}
+
+static void
+on_mark(void *context, const struct redis_reply *reply)
+{
+	struct apply *apply = context;
+	enum redis_apply_outcome outcome;
+	struct pgripple_error err;
+
+	apply->n_proofs--;
+	if (reply != NULL && reply->kind == REDIS_REPLY_KIND_ERROR &&
+	    strncmp(reply->text, "OOM ", 4) == 0) {
+		apply->result.is_marked = false;
+	} else if ((reply != NULL && reply->kind == REDIS_REPLY_KIND_NIL) ||
+		   redis_apply_expect(apply->conn, reply, REDIS_REPLY_KIND_TEXT,
+		       "SET of the mark", &outcome, &err)) {
+		apply->result.is_marked = true;
+		take_mark_found(apply, reply);
+	} else {
+		reply_fail(apply, outcome, &err);
+	}
+	if (is_finished(apply))
+		finish(apply);
+}
+
+static void
+on_history(void *context, const struct redis_reply *reply)
+{
+	struct apply *apply = context;
+	enum redis_apply_outcome outcome;
+	struct pgripple_error err;
+	char id[sizeof(((struct redis_server *)0)->run_id)];
+
+	apply->n_proofs--;
+	if (!redis_apply_expect(apply->conn, reply, REDIS_REPLY_KIND_TEXT,
+		"INFO", &outcome, &err)) {
+		reply_fail(apply, outcome, &err);
+	} else if (!redis_replication_id(
+		       apply->conn, reply, id, sizeof(id), &err)) {
+		redis_connection_drop(apply->conn, &err);
+		reply_fail(apply, REDIS_APPLY_LOST, &err);
+	} else if (strcmp(id, apply->mark->replication_id) != 0) {
+		give_up(apply, "was promoted and may have gone back");
 	}
 	if (is_finished(apply))
 		finish(apply);
@@ -160,9 +243,36 @@ send_echo(struct apply *apply, struct pgripple_error *err)
 
 	if (redis_command(apply->conn, 2, argv, NULL, on_echo, apply, err) < 0)
 		return -1;
-	apply->is_nonce_sent = true;
-	apply->n_echoes++;
+	apply->is_end_sent = true;
+	apply->n_proofs++;
 	return 0;
+}
+
+/* The replication id comes behind the mark: what it proves is all that was done
+ * before. */
+static int
+send_mark(struct apply *apply, struct pgripple_error *err)
+{
+	const struct redis_mark *mark = apply->mark;
+	const char *set[] = {"SET", mark->key, mark->text, "GET"};
+	const char *info[] = {"INFO", "replication"};
+
+	if (redis_command(apply->conn, 4, set, NULL, on_mark, apply, err) < 0)
+		return -1;
+	apply->is_end_sent = true;
+	apply->n_proofs++;
+	if (redis_command(apply->conn, 2, info, NULL, on_history, apply, err) <
+	    0)
+		return -1;
+	apply->n_proofs++;
+	return 0;
+}
+
+static int
+send_end(struct apply *apply, struct pgripple_error *err)
+{
+	return apply->mark != NULL ? send_mark(apply, err)
+				   : send_echo(apply, err);
 }
 
 /* The first of what has to be sent again, whole or its first operation. */
@@ -217,11 +327,11 @@ send_next(struct apply *apply, struct pgripple_error *err)
 	bool is_again = apply->n_again > 0;
 	struct range range;
 
-	if (apply->is_nonce_sent || apply->has_failed ||
+	if (apply->is_end_sent || apply->has_failed ||
 	    n_in_flight(apply) >= apply->max_flown)
 		return 0;
 	if (!is_again && apply->n_sent == apply->n_operations)
-		return send_echo(apply, err) < 0 ? -1 : 1;
+		return send_end(apply, err) < 0 ? -1 : 1;
 	range =
 	    is_again ? range_again(apply) : command_range(apply, apply->n_sent);
 	if (must_wait(apply, &range))
@@ -285,11 +395,12 @@ redis_apply(struct redis_connection *conn,
 	apply->tag_members = options->tag_members;
 	apply->max_flown = options->is_unhurried ? REDIS_APPLY_FLIGHT_UNHURRIED
 						 : REDIS_APPLY_FLIGHT_COMMANDS;
+	apply->mark = options->mark;
 	apply->outcome = REDIS_APPLY_DONE;
 	apply->callback = callback;
 	apply->context = context;
 	pump(apply);
-	if (n_in_flight(apply) > 0 || apply->n_echoes > 0)
+	if (n_in_flight(apply) > 0 || apply->n_proofs > 0)
 		return 0;
 	*err = apply->err; /* not even the first command was accepted */
 	free_apply(apply);

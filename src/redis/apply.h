@@ -15,10 +15,11 @@
 #include "redis/connection.h"
 
 struct buf;
+struct redis_mark;
 
 enum redis_apply_outcome {
-	/* Proven: every reply fitted its command and the nonce came back.  What
-	 * was refused for good is in the result. */
+	/* Proven: every reply fitted its command, and the nonce or the mark
+	 * came back.  What was refused for good is in the result. */
 	REDIS_APPLY_DONE,
 	/* The connection was lost, led to no master any more, or its replies
 	 * did not fit: not known what was done.  Do it again after on_up. */
@@ -50,13 +51,18 @@ struct redis_leftover {
 	bool is_pattern;
 };
 
-/* Lent for the callback; empty unless DONE. */
+/* Lent for the callback; empty unless DONE, but for the mark. */
 struct redis_apply_result {
 	uint64_t n_removed; /* keys, fields, and members of tags that existed */
 	const struct redis_rejection *rejections;
 	size_t n_rejections;
 	const struct redis_leftover *leftovers;
 	size_t n_leftovers;
+	/* Whatever the outcome: the mark was set; not by a Redis that is full,
+	 * which is no reason to apply anything again. */
+	bool is_marked;
+	/* What was found in its place ("": nothing); NULL: not known. */
+	const char *mark_found;
 };
 
 /* err is NULL when DONE. */
@@ -79,6 +85,9 @@ struct redis_apply_options {
 	/* Few commands at a time, since Redis does all that it has received
 	 * from one client before it looks at the next. */
 	bool is_unhurried;
+	/* Behind the operations, instead of the nonce; or NULL.  Borrowed until
+	 * the callback. */
+	const struct redis_mark *mark;
 };
 
 /* Any kind but SCAN, each kind after those before it in their enumeration.

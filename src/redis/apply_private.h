@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "redis/apply.h"
+#include "redis/mark.h"
 
 #define NONCE_SIZE 96
 
@@ -51,8 +52,12 @@ struct apply {
 	size_t n_again;
 	size_t again_capacity;
 	bool has_scripts; /* texts are sent: the server does not know them */
-	int n_echoes; /* under way */
-	bool is_nonce_sent;
+	/* At the end: an echo of the nonce, or the mark and what proves it. */
+	const struct redis_mark *mark; /* or NULL */
+	int n_proofs; /* replies that are owed */
+	bool is_end_sent;
+	bool is_mark_found;
+	char mark_found[REDIS_MARK_TEXT];
 	struct words words;
 
 	struct redis_apply_result result;

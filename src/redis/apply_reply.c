@@ -64,7 +64,7 @@ send_again(struct apply *apply, const struct range *range, bool is_single)
 		return;
 	apply->again[apply->n_again] = *range;
 	apply->again[apply->n_again++].is_single = is_single;
-	apply->is_nonce_sent = false;
+	apply->is_end_sent = false;
 }
 
 /* Postgres keeps it: so it is ASCII, whatever bytes key and words have, and can

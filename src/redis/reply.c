@@ -3,6 +3,7 @@
  */
 #include "redis/reply.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <hiredis/hiredis.h>
@@ -86,6 +87,26 @@ redis_reply_equals(const struct redis_reply *reply, const char *text)
 	return reply->kind == REDIS_REPLY_KIND_TEXT &&
 	       reply->length == strlen(text) &&
 	       memcmp(reply->text, text, reply->length) == 0;
+}
+
+void
+redis_info_field(const char *info, const char *name, char *buffer, size_t size)
+{
+	size_t n_name = strlen(name);
+	const char *line = info;
+
+	*buffer = '\0';
+	while (line != NULL) {
+		if (strncmp(line, name, n_name) == 0 && line[n_name] == ':') {
+			line += n_name + 1;
+			(void)snprintf(buffer, size, "%.*s",
+			    (int)strcspn(line, "\r\n"), line);
+			return;
+		}
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
 }
 
 const char *

@@ -36,6 +36,10 @@ struct redis_reply redis_reply_item(
     const struct redis_reply *reply, size_t index);
 bool redis_reply_equals(const struct redis_reply *reply, const char *text);
 
+/* The value of a line "name:value" of INFO, cut to fit; "" if there is none. */
+void redis_info_field(
+    const char *info, const char *name, char *buffer, size_t size);
+
 struct redisReply;
 struct redis_reply redis_reply_from(const struct redisReply *raw);
 

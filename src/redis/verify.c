@@ -146,27 +146,6 @@ verify_role(const struct redis_verify *verify, const struct redis_reply *reply,
 	return -1;
 }
 
-/* The value of a line "name:value" of INFO; "" if there is none. */
-static void
-copy_field(const char *info, const char *name, char *buffer, size_t size)
-{
-	size_t n_name = strlen(name);
-	const char *line = info;
-
-	*buffer = '\0';
-	while (line != NULL) {
-		if (strncmp(line, name, n_name) == 0 && line[n_name] == ':') {
-			line += n_name + 1;
-			(void)snprintf(buffer, size, "%.*s",
-			    (int)strcspn(line, "\r\n"), line);
-			return;
-		}
-		line = strchr(line, '\n');
-		if (line != NULL)
-			line++;
-	}
-}
-
 static int
 verify_version(struct redis_verify *verify, const struct redis_reply *reply,
     struct pgripple_error *err)
@@ -176,9 +155,9 @@ verify_version(struct redis_verify *verify, const struct redis_reply *reply,
 
 	if (reply->kind != REDIS_REPLY_KIND_TEXT)
 		return refuse(verify, reply, "INFO", err);
-	copy_field(reply->text, "redis_version", server->version,
+	redis_info_field(reply->text, "redis_version", server->version,
 	    sizeof(server->version));
-	copy_field(
+	redis_info_field(
 	    reply->text, "run_id", server->run_id, sizeof(server->run_id));
 	if (sscanf(server->version, "%9d.%9d", &major, &minor) == 2 &&
 	    (major > MIN_MAJOR || (major == MIN_MAJOR && minor >= MIN_MINOR)))
@@ -196,7 +175,8 @@ verify_no_cluster(const struct redis_verify *verify,
 
 	if (reply->kind != REDIS_REPLY_KIND_TEXT)
 		return refuse(verify, reply, "INFO", err);
-	copy_field(reply->text, "cluster_enabled", enabled, sizeof(enabled));
+	redis_info_field(
+	    reply->text, "cluster_enabled", enabled, sizeof(enabled));
 	if (strcmp(enabled, "1") != 0)
 		return 0;
 	return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,

@@ -332,6 +332,15 @@ database_end_task(size_t index)
 	note_unflushed(UNFLUSHED_END, index);
 }
 
+void
+database_set_state(const struct state *state)
+{
+	note_unflushed(UNFLUSHED_STATE, 0);
+	database.unflushed[database.n_unflushed - 1].before = database.state;
+	database.state = *state;
+	story("the state is %s, of %s", state->number, state->owner);
+}
+
 size_t
 database_waiting(void)
 {
@@ -360,6 +369,9 @@ take_back(const struct unflushed *at)
 		break;
 	case UNFLUSHED_END:
 		database.tasks[at->index].is_gone = false;
+		break;
+	case UNFLUSHED_STATE:
+		database.state = at->before;
 		break;
 	}
 }

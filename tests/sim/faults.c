@@ -1,6 +1,8 @@
 /*
  * What breaks, and is mended again.
  */
+#include <string.h>
+
 #include "world.h"
 
 #define PAUSE_US (3 * SECOND)
@@ -28,6 +30,7 @@ on_redis_up(void *context UNUSED)
 {
 	redis.is_down = false;
 	redis.run++;
+	redis.history++;
 }
 
 static void
@@ -41,9 +44,38 @@ restart_redis(void)
 	(void)agenda_add(chance_delay(DOWN_US), on_redis_up, NULL);
 }
 
+/* Demoted, made equal to another server, and promoted again: all connections
+ * stay open. */
+static void
+promote_redis(void)
+{
+	story("redis was a replica for a moment");
+	redis_go_back((size_t)chance_below(12));
+	redis.history++;
+}
+
+/* Evicted or flushed: what is stale goes as well. */
+static void
+flush_redis(void)
+{
+	story("redis is flushed");
+	for (size_t i = 0; i < MAX_KEYS; i++)
+		if (redis.entries[i].key[0] != '\0' &&
+		    strncmp(redis.entries[i].key, "fence:", 6) != 0)
+			(void)redis_remove(redis.entries[i].key);
+}
+
 static void
 break_redis(void)
 {
+	if (plan->goes_back && chance_percent(15)) {
+		promote_redis();
+		return;
+	}
+	if (chance_percent(5)) {
+		flush_redis();
+		return;
+	}
 	switch (chance_below(6)) {
 	case 0:
 		wire_cut_one();

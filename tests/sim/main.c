@@ -46,6 +46,7 @@ make_plan(void)
 	    .breaks_redis = chance_percent(60),
 	    .breaks_postgres = chance_percent(60),
 	    .kills = chance_percent(40),
+	    .goes_back = chance_percent(60),
 	};
 
 	return plan;
@@ -59,11 +60,14 @@ run_until(int64_t until_us)
 		;
 }
 
-/* Until nothing is left to do. */
+/* Until nothing is left to do.  That Redis has gone back is seen nowhere but in
+ * Redis: so much later than it is noticed that a connection broke. */
 static void
-run_until_quiet(int64_t until_us)
+run_until_quiet(const struct plan *plan)
 {
-	run_until(agenda_now_us() + SECOND);
+	int64_t until_us = plan->until_us + PATIENCE_US;
+
+	run_until(agenda_now_us() + (plan->goes_back ? 15 : 1) * SECOND);
 	while (!judge_has_failed() && agenda_now_us() < until_us) {
 		if (people_are_done() && database_waiting() == 0)
 			return;
@@ -94,7 +98,9 @@ run_schedule(uint64_t seed)
 	plan.until_us += agenda_now_us();
 	story("seed %" PRIu64 ": %d daemons, %d writers%s%s%s", seed,
 	    plan.n_daemons, plan.n_writers,
-	    plan.breaks_redis ? ", redis breaks" : "",
+	    plan.breaks_redis
+		? plan.goes_back ? ", redis goes back" : ", redis breaks"
+		: "",
 	    plan.breaks_postgres ? ", postgres breaks" : "",
 	    plan.kills ? ", kills" : "");
 	faults_start(&plan);
@@ -103,7 +109,7 @@ run_schedule(uint64_t seed)
 	people_start(plan.n_writers, plan.until_us);
 	run_until(plan.until_us);
 	faults_mend();
-	run_until_quiet(plan.until_us + PATIENCE_US);
+	run_until_quiet(&plan);
 	judge_end();
 	daemons_clear();
 	run_dry();

@@ -29,6 +29,7 @@ struct reader {
 	char key[KEY_BYTES];
 	char fences[2][VALUE_BYTES];
 	unsigned full_times;
+	unsigned history; /* a connection does not outlive it */
 	uint64_t picture;
 };
 
@@ -126,7 +127,7 @@ fill(struct reader *reader)
 {
 	char value[24];
 
-	if (redis_answers() &&
+	if (redis_answers() && redis.history == reader->history &&
 	    (reader->table != TABLE_B || fences_hold(reader))) {
 		(void)snprintf(
 		    value, sizeof(value), "%016" PRIx64, reader->picture);
@@ -173,6 +174,7 @@ on_look(void *context)
 	}
 	take_fences(reader, reader->fences);
 	reader->full_times = redis.full_times;
+	reader->history = redis.history;
 	(void)agenda_add(reader->table == TABLE_A ? 0 : chance_delay(LATE_US),
 	    on_read, reader);
 }

@@ -184,6 +184,8 @@ do_set(size_t argc, char *const *argv)
 	bool wants_before = false;
 
 	for (size_t i = 3; i < argc; i++) {
+		if (strcasecmp(argv[i], "NX") == 0 && find(argv[1]) != NULL)
+			return before;
 		wants_before |= strcasecmp(argv[i], "GET") == 0;
 		if (strcasecmp(argv[i], "PX") == 0)
 			ttl_us = atoll(argv[++i]) * MS;
@@ -248,6 +250,17 @@ do_get(size_t argc UNUSED, char *const *argv)
 	return make_value(find(argv[1]));
 }
 
+static redisReply *
+do_info(size_t argc UNUSED, char *const *argv UNUSED)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof(text),
+	    "role:%s\r\nmaster_replid:history-%u\r\n",
+	    redis.mood == REDIS_REPLICA ? "slave" : "master", redis.history);
+	return make_text(REDIS_REPLY_STRING, text);
+}
+
 static const struct {
 	const char *name;
 	redisReply *(*execute)(size_t argc, char *const *argv);
@@ -260,6 +273,7 @@ static const struct {
     {"DBSIZE", do_dbsize, false, false},
     {"ECHO", do_echo, false, false},
     {"GET", do_get, false, false},
+    {"INFO", do_info, false, false},
 };
 
 static redisReply *
@@ -280,7 +294,7 @@ refuse(bool does_write, bool grows)
 			    "MISCONF Redis is configured to save RDB "
 			    "snapshots, but it is unable to persist on disk.");
 		break;
-	case REDIS_LOADING:
+	case REDIS_LOADING: /* INFO would be answered; nobody asks it alone */
 		return make_text(REDIS_REPLY_ERROR,
 		    "LOADING Redis is loading the dataset in memory");
 	case REDIS_REPLICA:

@@ -403,6 +403,25 @@ ask_l(struct query *query)
 			     patience == NULL ? 0 : atoll(patience + 2) * MS));
 }
 
+/* Target, key, number, run id, replication id. */
+static void
+ask_claim(struct query *query)
+{
+	const char *texts[] = {"default", "pgripple:mark:1",
+	    database.state.number, database.state.run_id,
+	    database.state.replication_id};
+	struct state claimed = database.state;
+
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
+		(void)snprintf(
+		    query->result.cells[i], CELL_BYTES, "%s", texts[i]);
+	query->result.n_rows = 1;
+	(void)snprintf(
+	    claimed.owner, sizeof(claimed.owner), "%s", query->value);
+	database_begin_unflushed();
+	database_set_state(&claimed);
+}
+
 static void
 ask_listen(struct query *query)
 {
@@ -494,6 +513,7 @@ static const struct {
 } questions[] = {
     {".channel(), ", ask_channel},
     {"pg_try_advisory_lock(77, 2)", ask_l},
+    {".claim_state(", ask_claim},
     {"LISTEN ", ask_listen},
     {"pg_try_advisory_lock(77, 1)", ask_k},
     {"pg_advisory_unlock(", ask_unlock},

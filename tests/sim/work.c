@@ -148,6 +148,8 @@ struct acknowledge {
 		int64_t after_ms;
 	} tasks[MAX_FETCHED];
 	size_t n_tasks;
+	struct state state;
+	bool has_state;
 	struct outbox_acknowledged acknowledged;
 	outbox_acknowledge_cb done;
 	void *context;
@@ -161,12 +163,46 @@ delete_entry(int64_t id)
 			database_delete(i);
 }
 
+/* Only for who has claimed it: nothing is done otherwise. */
+static bool
+change_state(struct statement *statement, const struct state *state)
+{
+	if (strcmp(state->owner, database.state.owner) != 0) {
+		story("%s has claimed the state", database.state.owner);
+		statement->is_refused = true;
+		return false;
+	}
+	database_begin_unflushed();
+	database_set_state(state);
+	return true;
+}
+
+static bool
+copy_state(struct state *state, const struct state_change *change)
+{
+	if (change->n_marks == 0)
+		return false;
+	(void)snprintf(state->owner, sizeof(state->owner), "%s", change->owner);
+	(void)snprintf(state->number, sizeof(state->number), "%s",
+	    change->marks[0].number);
+	(void)snprintf(state->run_id, sizeof(state->run_id), "%s",
+	    change->marks[0].run_id);
+	(void)snprintf(state->replication_id, sizeof(state->replication_id),
+	    "%s", change->marks[0].replication_id);
+	return true;
+}
+
 static void
 execute_acknowledge(struct statement *statement)
 {
 	struct acknowledge *acknowledge = (struct acknowledge *)statement;
 
-	database_begin_unflushed();
+	if (!acknowledge->has_state)
+		database_begin_unflushed();
+	else if (!change_state(statement, &acknowledge->state)) {
+		acknowledge->acknowledged.is_claimed_by_other = true;
+		return;
+	}
 	for (size_t i = 0; i < acknowledge->n_ids; i++)
 		delete_entry(acknowledge->ids[i]);
 	for (size_t i = 0; i < acknowledge->n_rejected; i++)
@@ -227,6 +263,8 @@ outbox_acknowledge(struct session *session, const char *schema UNUSED,
 
 	acknowledge->statement.discard = discard_acknowledge;
 	copy_acknowledgement(acknowledge, acknowledgement);
+	acknowledge->has_state =
+	    copy_state(&acknowledge->state, &acknowledgement->state);
 	acknowledge->done = done;
 	acknowledge->context = context;
 	return submit(session, acknowledge, err);
@@ -313,6 +351,9 @@ task_next(struct session *session, const char *schema UNUSED,
 struct finish {
 	struct statement statement;
 	int64_t id;
+	struct state state;
+	bool has_state;
+	bool is_claimed_by_other;
 	task_done_cb done;
 	void *context;
 };
@@ -322,7 +363,12 @@ execute_finish(struct statement *statement)
 {
 	struct finish *finish = (struct finish *)statement;
 
-	database_begin_unflushed();
+	if (!finish->has_state)
+		database_begin_unflushed();
+	else if (!change_state(statement, &finish->state)) {
+		finish->is_claimed_by_other = true;
+		return;
+	}
 	for (size_t i = 0; i < database.n_tasks; i++)
 		if (database.tasks[i].id == finish->id)
 			database_end_task(i);
@@ -333,8 +379,8 @@ answer_finish(struct statement *statement, int outcome)
 {
 	struct finish *finish = (struct finish *)statement;
 
-	finish->done(
-	    finish->context, (enum session_outcome)outcome, why(outcome));
+	finish->done(finish->context, (enum session_outcome)outcome,
+	    finish->is_claimed_by_other, why(outcome));
 }
 
 int
@@ -348,6 +394,7 @@ task_done(struct session *session, const char *schema UNUSED,
 	if (end->reason != NULL)
 		judge_fail("a task was rejected: %s", end->reason);
 	finish->id = end->id;
+	finish->has_state = copy_state(&finish->state, &end->state);
 	finish->done = done;
 	finish->context = context;
 	return submit(session, finish, err);

@@ -126,8 +126,17 @@ struct backend {
 	struct backend *next;
 };
 
+/* src/postgres/state.h: of the one target. */
+struct state {
+	char owner[24];
+	char number[64];
+	char run_id[24];
+	char replication_id[24];
+};
+
 struct database {
 	bool is_down;
+	struct state state;
 	struct table_row rows[N_TABLES][N_ROWS + 1];
 	struct outbox_entry outbox[MAX_OUTBOX];
 	size_t n_outbox;
@@ -149,8 +158,10 @@ struct database {
 			UNFLUSHED_DELETE,
 			UNFLUSHED_TASK,
 			UNFLUSHED_END,
+			UNFLUSHED_STATE,
 		} kind;
 		size_t index;
+		struct state before;
 	} unflushed[4 * MAX_OUTBOX];
 	size_t n_unflushed;
 };
@@ -178,6 +189,7 @@ void database_begin_unflushed(void);
 void database_delete(size_t outbox_index);
 void database_add_task(const char *operation, int64_t after_ms);
 void database_end_task(size_t index);
+void database_set_state(const struct state *state);
 size_t database_waiting(void);
 
 /* Sessions: a statement is executed by the server, and answered, or not. */

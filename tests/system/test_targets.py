@@ -4,8 +4,6 @@ what becomes of a target that is down, and of all the others meanwhile."""
 import time
 
 import pytest
-import redis
-
 from harness.flow import install, wait_quiet, warm
 from harness.wait import wait_until
 
@@ -33,8 +31,7 @@ class World:
         self.daemon = daemon
         self.near_server = near
         self.near = near.client()                   # "default"
-        self.other = redis.Redis(unix_socket_path=near.socket, db=3,
-                                 decode_responses=True)
+        self.other = near.client(db=3)
         self.far_server = far
         self.far = far.client()
 

@@ -401,9 +401,10 @@ take(struct world *world)
 
 static void
 on_finished(void *context, enum session_outcome outcome,
-    const struct pgripple_error *err UNUSED)
+    bool is_claimed_by_other, const struct pgripple_error *err UNUSED)
 {
 	cr_expect_eq(outcome, SESSION_DONE);
+	cr_expect(!is_claimed_by_other);
 	(*(int *)context)++;
 }
 
@@ -432,7 +433,8 @@ Test(postgres_task, is_taken_until_it_is_done)
 	next = take(&world);
 	cr_expect_str_eq(next.operation, "{\"do\":1}");
 	cr_expect_eq(count(&world, "task"), 2);
-	end = (struct task_end){next.id, "because", 10};
+	end = (struct task_end){
+	    .id = next.id, .reason = "because", .max_rejected = 10};
 	CHECK(task_done(
 	    world.session, SCHEMA, &end, on_finished, &n_finished, err));
 	world_until(&world, n_finished == 2);
@@ -507,6 +509,7 @@ on_ring(void *context)
 static void
 listen_begin(struct world *world, struct ears *ears)
 {
+	static const struct state_claim nothing = {"", NULL, 0};
 	struct session_options options = world_options(world->conninfo);
 	struct listen_listener listener = {
 	    .context = ears,
@@ -517,8 +520,8 @@ listen_begin(struct world *world, struct ears *ears)
 
 	options.name = "listen";
 	*ears = (struct ears){0};
-	CHECK(listen_new(
-	    world->base, &options, SCHEMA, &listener, &ears->listen, err));
+	CHECK(listen_new(world->base, &options, SCHEMA, &nothing, &listener,
+	    &ears->listen, err));
 	listen_start(ears->listen);
 }
 

@@ -38,7 +38,8 @@ Test(tasks_states, does_a_task_slice_by_slice_and_asks_again)
 	    {TASKS_ON_SLICE, {TASKS_PAUSING, TASKS_PAUSE}},
 	    {TASKS_ON_TIMER, {TASKS_SCANNING, TASKS_SCAN}},
 	    {TASKS_ON_LAST_SLICE, {TASKS_ENDING, TASKS_REQUEST_TURN}},
-	    {TASKS_ON_TURN, {TASKS_REMOVING, TASKS_REMOVE}},
+	    {TASKS_ON_TURN, {TASKS_MARKING, TASKS_MARK}},
+	    {TASKS_ON_MARKED, {TASKS_REMOVING, TASKS_REMOVE}},
 	    {TASKS_ON_REMOVED, {TASKS_WANTING, TASKS_REQUEST_TURN}},
 	    {TASKS_ON_TURN, {TASKS_ASKING, TASKS_ASK}},
 	    {TASKS_ON_NONE, {TASKS_IDLE, TASKS_REST}},
@@ -48,7 +49,7 @@ Test(tasks_states, does_a_task_slice_by_slice_and_asks_again)
 	follow(steps, N_ELEMENTS(steps));
 }
 
-Test(tasks_states, removes_only_what_was_scanned_to_the_end_or_is_malformed)
+Test(tasks_states, removes_only_what_has_its_mark_and_came_to_its_end)
 {
 	for (int state = 0; state < TASKS_N_STATES; state++)
 		for (int event = 0; event < TASKS_N_EVENTS; event++) {
@@ -58,8 +59,11 @@ Test(tasks_states, removes_only_what_was_scanned_to_the_end_or_is_malformed)
 			if (seen.next == TASKS_ENDING && state != TASKS_ENDING)
 				cr_assert(event == TASKS_ON_LAST_SLICE ||
 					  event == TASKS_ON_MALFORMED);
+			if (seen.next == TASKS_MARKING)
+				cr_assert(state == TASKS_ENDING ||
+					  state == TASKS_MARKING);
 			if (seen.action == TASKS_REMOVE)
-				cr_assert_eq(state, TASKS_ENDING);
+				cr_assert_eq(event, TASKS_ON_MARKED);
 		}
 }
 
@@ -70,6 +74,20 @@ Test(tasks_states, repeats_a_slice_that_failed_after_a_long_pause)
 
 	cr_assert_eq(seen.next, TASKS_PAUSING);
 	cr_assert_eq(seen.action, TASKS_PAUSE_LONG);
+}
+
+Test(tasks_states, does_a_task_again_that_has_no_mark)
+{
+	static const enum tasks_state states[] = {
+	    TASKS_MARKING, TASKS_REMOVING};
+
+	for (size_t i = 0; i < N_ELEMENTS(states); i++) {
+		struct tasks_transition seen =
+		    tasks_transition(states[i], TASKS_ON_UNMARKED);
+
+		cr_assert_eq(seen.next, TASKS_IDLE);
+		cr_assert_eq(seen.action, TASKS_PAUSE_LONG);
+	}
 }
 
 Test(tasks_states, leaves_a_task_whose_target_is_postponed_for_another)
@@ -115,7 +133,7 @@ Test(tasks_states, stays_where_it_is_on_what_cannot_happen)
 			else
 				n_possible++;
 		}
-	cr_assert_eq(n_possible, 21);
+	cr_assert_eq(n_possible, 25);
 }
 
 Test(tasks_states, names_every_state_and_event)
