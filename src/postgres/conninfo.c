@@ -41,18 +41,17 @@ static const struct addition {
 #define TARGET_KEYWORD "target_session_attrs"
 #define TARGET_SINCE 140000
 
-/* Lists of hosts, to be rotated together. */
+/* What is said anew with each attempt. */
 static const char *const host_keywords[] = {"host", "hostaddr", "port"};
 
 struct conninfo {
 	PQconninfoOption *options; /* as the user gave them */
 	const char **keywords; /* for libpq, ends with NULL */
 	const char **values;
+	size_t n_fixed; /* those that never change; after them the hosts */
 	char *name;
 	char *description;
-	char *rotated[N_ELEMENTS(host_keywords)];
-	size_t n_hosts;
-	size_t first_host;
+	struct hosts *hosts;
 };
 
 static PQconninfoOption *
@@ -101,18 +100,6 @@ refuse(const char *message, struct pgripple_error *err)
 	return -1;
 }
 
-static size_t
-count_hosts(const char *list)
-{
-	size_t n = 1;
-
-	if (list == NULL)
-		return 0;
-	for (; *list != '\0'; list++)
-		n += *list == ',';
-	return n;
-}
-
 static void
 describe_option(struct buf *text, const char *keyword, const char *value)
 {
@@ -158,6 +145,25 @@ find_addition(const char *keyword)
 	return NULL;
 }
 
+static bool
+is_host_keyword(const char *keyword)
+{
+	for (size_t i = 0; i < N_ELEMENTS(host_keywords); i++)
+		if (strcmp(keyword, host_keywords[i]) == 0)
+			return true;
+	return false;
+}
+
+static const char *
+default_of(PQconninfoOption *defaults, const char *keyword)
+{
+	const PQconninfoOption *option = find_option(defaults, keyword);
+
+	return option == NULL || option->val == NULL || option->val[0] == '\0'
+		   ? NULL
+		   : option->val;
+}
+
 /* One entry for each option that libpq knows, so nothing is passed that an
  * older libpq would refuse. */
 static int
@@ -167,8 +173,10 @@ assemble(struct conninfo *conninfo, struct pgripple_error *err)
 
 	while (conninfo->options[n_options].keyword != NULL)
 		n_options++;
-	conninfo->keywords = calloc(n_options + 1, sizeof(char *));
-	conninfo->values = calloc(n_options + 1, sizeof(char *));
+	conninfo->keywords =
+	    calloc(n_options + N_ELEMENTS(host_keywords) + 1, sizeof(char *));
+	conninfo->values =
+	    calloc(n_options + N_ELEMENTS(host_keywords) + 1, sizeof(char *));
 	if (conninfo->keywords == NULL || conninfo->values == NULL)
 		return pgripple_error_nomem(err);
 	for (size_t i = 0; i < n_options; i++) {
@@ -183,12 +191,37 @@ assemble(struct conninfo *conninfo, struct pgripple_error *err)
 		if (strcmp(keyword, TARGET_KEYWORD) == 0 && value == NULL &&
 		    PQlibVersion() >= TARGET_SINCE)
 			value = "primary";
-		if (value == NULL)
+		if (value == NULL || is_host_keyword(keyword))
 			continue;
 		conninfo->keywords[n] = keyword;
 		conninfo->values[n++] = value;
 	}
+	conninfo->n_fixed = n;
 	return 0;
+}
+
+/* A host that only the environment names is to be resolved as well; what only
+ * a service file says, libpq finds by itself. */
+static int
+take_hosts(struct conninfo *conninfo, struct pgripple_error *err)
+{
+	PQconninfoOption *defaults = PQconndefaults();
+	const char *values[N_ELEMENTS(host_keywords)];
+	int failed;
+
+	for (size_t i = 0; i < N_ELEMENTS(values); i++)
+		values[i] = given(conninfo, host_keywords[i]);
+	if (values[0] == NULL && values[1] == NULL &&
+	    given(conninfo, "service") == NULL) {
+		values[0] = default_of(defaults, "host");
+		values[1] = default_of(defaults, "hostaddr");
+	}
+	if (values[2] == NULL && (values[0] != NULL || values[1] != NULL))
+		values[2] = default_of(defaults, "port");
+	failed =
+	    hosts_new(values[0], values[1], values[2], &conninfo->hosts, err);
+	PQconninfoFree(defaults);
+	return failed;
 }
 
 int
@@ -197,7 +230,6 @@ conninfo_new(const char *text, const char *name, struct conninfo **ret_conninfo,
 {
 	struct conninfo *conninfo = calloc(1, sizeof(*conninfo));
 	char *message = NULL;
-	const char *hosts;
 
 	if (conninfo == NULL)
 		return pgripple_error_nomem(err);
@@ -215,11 +247,8 @@ conninfo_new(const char *text, const char *name, struct conninfo **ret_conninfo,
 		pgripple_error_nomem(err);
 		goto failed;
 	}
-	hosts = given(conninfo, "host");
-	if (hosts == NULL)
-		hosts = given(conninfo, "hostaddr");
-	conninfo->n_hosts = count_hosts(hosts);
-	if (assemble(conninfo, err) != 0 || describe(conninfo, err) != 0)
+	if (assemble(conninfo, err) != 0 || take_hosts(conninfo, err) != 0 ||
+	    describe(conninfo, err) != 0)
 		goto failed;
 	*ret_conninfo = conninfo;
 	return 0;
@@ -233,8 +262,7 @@ conninfo_free(struct conninfo *conninfo)
 {
 	if (conninfo == NULL)
 		return;
-	for (size_t i = 0; i < N_ELEMENTS(conninfo->rotated); i++)
-		free(conninfo->rotated[i]);
+	hosts_free(conninfo->hosts);
 	PQconninfoFree(conninfo->options);
 	free(conninfo->keywords);
 	free(conninfo->values);
@@ -243,58 +271,50 @@ conninfo_free(struct conninfo *conninfo)
 	free(conninfo);
 }
 
-/* "a,b,c" with first 1 is "b,c,a". */
-static char *
-rotate_list(const char *list, size_t first)
+int
+conninfo_resolve(struct conninfo *conninfo, struct event_base *base,
+    int64_t patience_ms, hosts_cb done, void *context,
+    struct pgripple_error *err)
 {
-	const char *tail = list;
-	char *rotated;
-
-	for (; first > 0; first--)
-		tail = strchr(tail, ',') + 1;
-	if (tail == list)
-		return strdup(list);
-	if (asprintf(&rotated, "%s,%.*s", tail, (int)(tail - list - 1), list) <
-	    0)
-		return NULL;
-	return rotated;
+	return hosts_resolve(
+	    conninfo->hosts, base, patience_ms, done, context, err);
 }
 
-/* A list that is shorter than that of the hosts holds for all of them. */
-static int
-rotate_hosts(struct conninfo *conninfo)
+void
+conninfo_cancel(struct conninfo *conninfo)
 {
-	for (size_t i = 0; i < N_ELEMENTS(host_keywords); i++) {
-		const char *list = given(conninfo, host_keywords[i]);
+	hosts_cancel(conninfo->hosts);
+}
 
-		if (count_hosts(list) != conninfo->n_hosts)
-			continue;
-		free(conninfo->rotated[i]);
-		conninfo->rotated[i] = rotate_list(list, conninfo->first_host);
-		if (conninfo->rotated[i] == NULL)
-			return -1;
-		for (size_t k = 0; conninfo->keywords[k] != NULL; k++)
-			if (strcmp(conninfo->keywords[k], host_keywords[i]) ==
-			    0)
-				conninfo->values[k] = conninfo->rotated[i];
-	}
-	return 0;
+static void
+say(struct conninfo *conninfo, size_t *n, const char *keyword,
+    const char *value)
+{
+	if (value == NULL)
+		return;
+	conninfo->keywords[*n] = keyword;
+	conninfo->values[(*n)++] = value;
 }
 
 PGconn *
 conninfo_connect(struct conninfo *conninfo)
 {
-	if (conninfo->n_hosts > 1 && rotate_hosts(conninfo) != 0)
+	const struct hosts_lists *lists = hosts_lists(conninfo->hosts);
+	size_t n = conninfo->n_fixed;
+
+	if (lists == NULL)
 		return NULL;
+	say(conninfo, &n, "host", lists->host);
+	say(conninfo, &n, "hostaddr", lists->hostaddr);
+	say(conninfo, &n, "port", lists->port);
+	conninfo->keywords[n] = NULL;
 	return PQconnectStartParams(conninfo->keywords, conninfo->values, 0);
 }
 
 void
 conninfo_rotate(struct conninfo *conninfo)
 {
-	if (conninfo->n_hosts > 1)
-		conninfo->first_host =
-		    (conninfo->first_host + 1) % conninfo->n_hosts;
+	hosts_rotate(conninfo->hosts);
 }
 
 const char *

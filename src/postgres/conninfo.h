@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/util.h"
+#include "postgres/hosts.h"
 
 struct conninfo;
 
@@ -19,11 +20,15 @@ int conninfo_new(const char *text, const char *name,
     struct conninfo **ret_conninfo, struct pgripple_error *err) MUST_CHECK;
 void conninfo_free(struct conninfo *conninfo);
 
-/* Begins to connect; NULL when out of memory.  Blocks while libpq resolves a
- * host's name. */
+/* Finds the addresses of the hosts, see hosts.h. */
+int conninfo_resolve(struct conninfo *conninfo, struct event_base *base,
+    int64_t patience_ms, hosts_cb done, void *context,
+    struct pgripple_error *err) MUST_CHECK;
+void conninfo_cancel(struct conninfo *conninfo);
+/* Begins to connect; NULL when out of memory.  Blocks while libpq resolves
+ * names, unless that was done before. */
 PGconn *conninfo_connect(struct conninfo *conninfo);
-/* The next attempt begins with the next host, so that one that swallows
- * packets cannot starve those after it. */
+/* The next attempt begins with the next host. */
 void conninfo_rotate(struct conninfo *conninfo);
 
 /* "host=... port=... dbname=... user=..." */

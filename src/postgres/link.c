@@ -1,10 +1,11 @@
 /*
  * The socket work of one connection.
  *
- * While libpq connects it may change the socket with every call, and the new
- * one may get the old one's number: so those events are one-shot and assigned
- * anew after every PQconnectPoll().  Afterwards the socket stays and is always
- * read, also while nothing was asked.
+ * libpq is given addresses: it would wait for the resolver otherwise.  While it
+ * connects it may change the socket with every call, and the new one may get
+ * the old one's number: so those events are one-shot and assigned anew after
+ * every PQconnectPoll().  Afterwards the socket stays and is always read, also
+ * while nothing was asked.
  *
  * When not everything could be written, the socket is still read: the server
  * may be busy writing to us and not read before we do.
@@ -75,6 +76,7 @@ link_free(struct link *link)
 void
 link_close(struct link *link)
 {
+	conninfo_cancel(link->conninfo);
 	/* Before libpq closes the socket. */
 	if (link->readable != NULL)
 		(void)event_del(link->readable); /* fails only if not added */
@@ -132,6 +134,14 @@ report_nomem(struct link_report *report)
 	pgripple_error_nomem(&report->err);
 }
 
+static void
+tell(struct link *link, struct link_report *report)
+{
+	if (report->connected || report->answered || report->notified ||
+	    report->lost)
+		link->on_report(link->context, report);
+}
+
 /* Waits for what libpq asks for. */
 static int
 wait_connecting(struct link *link, short what)
@@ -142,8 +152,8 @@ wait_connecting(struct link *link, short what)
 	return event_add(link->readable, NULL);
 }
 
-int
-link_connect(struct link *link, struct pgripple_error *err)
+static int
+open_link(struct link *link, struct pgripple_error *err)
 {
 	link->conn = conninfo_connect(link->conninfo);
 	if (link->conn == NULL)
@@ -156,6 +166,27 @@ link_connect(struct link *link, struct pgripple_error *err)
 	if (wait_connecting(link, EV_WRITE) != 0)
 		return pgripple_error_nomem(err);
 	return 0;
+}
+
+static void
+on_hosts(void *context, const struct pgripple_error *err)
+{
+	struct link *link = context;
+	struct link_report report = {0};
+
+	if (err != NULL)
+		report.err = *err;
+	report.lost = err != NULL || open_link(link, &report.err) != 0;
+	tell(link, &report);
+}
+
+int
+link_connect(struct link *link, int64_t patience_ms, struct pgripple_error *err)
+{
+	int outcome = conninfo_resolve(
+	    link->conninfo, link->base, patience_ms, on_hosts, link, err);
+
+	return outcome == HOSTS_KNOWN ? open_link(link, err) : outcome;
 }
 
 static void
@@ -304,14 +335,6 @@ link_read(struct link *link, struct link_report *ret_report)
 	}
 	read_last_words(link);
 	report_lost(link, ret_report);
-}
-
-static void
-tell(struct link *link, struct link_report *report)
-{
-	if (report->connected || report->answered || report->notified ||
-	    report->lost)
-		link->on_report(link->context, report);
 }
 
 static void

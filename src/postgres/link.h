@@ -8,6 +8,7 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/util.h"
 #include "postgres/conninfo.h"
@@ -35,8 +36,10 @@ int link_new(struct event_base *base, struct conninfo *conninfo,
     struct pgripple_error *err) MUST_CHECK;
 void link_free(struct link *link);
 
-/* Begins to connect. */
-int link_connect(struct link *link, struct pgripple_error *err) MUST_CHECK;
+/* Begins to connect: finds the hosts' addresses, and goes on without those
+ * that are not found within patience_ms. */
+int link_connect(struct link *link, int64_t patience_ms,
+    struct pgripple_error *err) MUST_CHECK;
 void link_close(struct link *link);
 bool link_is_open(const struct link *link);
 

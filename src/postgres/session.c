@@ -28,6 +28,9 @@
 #define FIRST_RETRY_MS 100
 #define STABLE_MS 10000 /* up for so long: the pauses start over */
 #define MIN_BEAT_TIMEOUT_MS 1000
+/* Of the time to connect, one part of so many may be spent on waiting for name
+ * servers while another host has an address. */
+#define RESOLVE_SHARE 4
 /* The server's own timeout comes first, and says more. */
 #define ANSWER_GRACE_MS 5000
 #define REPEAT_WARNING_US INT64_C(60000000)
@@ -378,7 +381,9 @@ static void
 do_connect(struct session *session)
 {
 	set_timer(session, session->options.connect_timeout_ms);
-	if (link_connect(session->link, &session->why) != 0)
+	if (link_connect(session->link,
+		session->options.connect_timeout_ms / RESOLVE_SHARE,
+		&session->why) != 0)
 		session_step(session, SESSION_ON_LOST);
 }
 
