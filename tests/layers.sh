@@ -44,6 +44,7 @@ fi
 only config libyaml '<yaml\.h>'
 only postgres libpq '<(libpq-fe|libpq-events|postgres_ext)\.h>'
 only redis hiredis '<hiredis/'
+only redis OpenSSL '<openssl/'
 only observe libsystemd '<systemd/'
 only base yajl '<yajl/'
 only base libmd '<(md5|sha1)\.h>'

@@ -64,7 +64,7 @@ const struct setting settings_table[] = {
 	"nobody restores."},
     {"redis.url", SETTING_URL, AT(redis.url), "redis://127.0.0.1:6379/0", 0, 0,
 	NULL, false,
-	"`redis://[user[:password]@]host[:port][/db]`, "
+	"`redis://[user[:password]@]host[:port][/db]`, `rediss://` with TLS, "
 	"`unix:///path/to/socket[?db=N]` or "
 	"`redis+sentinel://host[:port],.../master[/db]`."},
     {"redis.prefix", SETTING_TEXT, AT(redis.prefix), "", 0, 0, NULL, false,

@@ -144,13 +144,14 @@ check_host(const struct setting *setting, const char *text, size_t n,
 	return 0;
 }
 
-/* "/", "/7" or nothing */
+/* "/", "/7" or nothing, and perhaps parameters */
 static int
 check_db(
     const struct setting *setting, const char *path, struct pgripple_error *err)
 {
-	if (path[0] == '/' && path[1] != '\0' &&
-	    !is_number(path + 1, strlen(path + 1), 0, 999999))
+	size_t n = strcspn(path, "?");
+
+	if (n > 1 && !is_number(path + 1, n - 1, 0, 999999))
 		return fail_url(
 		    setting, "has a database that is no number", err);
 	return 0;
@@ -192,18 +193,40 @@ check_sentinels(
 	return 0;
 }
 
+static int
+check_tcp(
+    const struct setting *setting, const char *rest, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "/?");
+
+	if (check_host(setting, rest, n, err) < 0)
+		return -1;
+	return check_db(setting, rest + n, err);
+}
+
+static int
+check_tls(
+    const struct setting *setting, const char *rest, struct pgripple_error *err)
+{
+	if (PGRIPPLE_REDIS_TLS)
+		return check_tcp(setting, rest, err);
+	(void)pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+	    "\"%s\" with \"rediss://\": this pgripple was built without TLS "
+	    "to Redis",
+	    setting->path);
+	pgripple_error_hint(err,
+	    "It needs hiredis 1.0 or later with hiredis_ssl. Use a socket, or "
+	    "a tunnel.");
+	return -1;
+}
+
 /* The shape of a URL; no message has its text. */
 static int
 check_url(
     const struct setting *setting, const char *url, struct pgripple_error *err)
 {
-	size_t n;
-
 	if (strncmp(url, "rediss://", 9) == 0)
-		return pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
-		    "\"%s\" with \"rediss://\" is not supported by this "
-		    "version",
-		    setting->path);
+		return check_tls(setting, url + 9, err);
 	if (strncmp(url, "unix://", 7) == 0)
 		return check_unix(setting, url + 7, err);
 	if (strncmp(url, "redis+sentinel://", 17) == 0)
@@ -213,10 +236,7 @@ check_url(
 		    "begins with neither redis:// nor unix:// nor "
 		    "redis+sentinel://",
 		    err);
-	n = strcspn(url + 8, "/");
-	if (check_host(setting, url + 8, n, err) < 0)
-		return -1;
-	return check_db(setting, url + 8 + n, err);
+	return check_tcp(setting, url + 8, err);
 }
 
 static int

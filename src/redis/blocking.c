@@ -13,6 +13,7 @@
 #include "redis/reply.h"
 #include "redis/sentinel.h"
 #include "redis/socket.h"
+#include "redis/tls.h"
 #include "redis/url.h"
 
 struct redis_blocking {
@@ -97,6 +98,9 @@ adopt(struct redis_blocking *blocking, redisContext *context,
 	if (redisSetTimeout(context, blocking->timeout) != REDIS_OK)
 		return fail(
 		    blocking, "could not set the timeout of redis at", err);
+	if (blocking->url.is_tls &&
+	    redis_tls_start(&blocking->url, context, err) < 0)
+		return -1;
 	return verify(blocking, err);
 }
 

@@ -30,6 +30,7 @@
 #include "redis/guard.h"
 #include "redis/locate.h"
 #include "redis/socket.h"
+#include "redis/tls.h"
 #include "redis/url.h"
 
 #define RETRY_FIRST_MS 200
@@ -290,6 +291,8 @@ open_context(struct redis_connection *conn, const struct redis_place *place,
 		    "could not connect to redis at \"%s\": %s", conn->name,
 		    ac->c.errstr);
 	redis_socket_tune(ac->c.fd, conn->options.command_timeout_ms);
+	if (conn->url.is_tls && redis_tls_start(&conn->url, &ac->c, err) < 0)
+		return -1;
 	redis_guard_attach(&conn->guard, (size_t)conn->options.reply_bytes, ac);
 	if (redis_adapter_attach(ac, conn->base, &conn->guard, err) < 0)
 		return -1;

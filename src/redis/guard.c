@@ -10,6 +10,8 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
+#include "base/util.h"
+
 #define OBJECT_BYTES (sizeof(redisReply) + 16) /* and malloc()'s own */
 
 #if HIREDIS_MAJOR >= 1

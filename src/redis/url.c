@@ -9,6 +9,9 @@
 #include <sys/un.h>
 
 #define MAX_DB 1000000
+#define REDIS_TLS_HINT                                                        \
+	"It needs hiredis 1.0 or later with hiredis_ssl. Use a socket, or a " \
+	"tunnel."
 
 static int
 bad(struct pgripple_error *err, const char *what)
@@ -178,24 +181,127 @@ parse_host(const char *bytes, size_t n, char **ret_host, uint16_t *port,
 	return parse_port(end + 1, (size_t)(bytes + n - end - 1), port, err);
 }
 
-/* What follows redis:// */
+struct parameter {
+	const char *name;
+	char **value;
+};
+
+/* "name=value", n bytes */
 static int
-parse_tcp(const char *rest, struct redis_url *url, struct pgripple_error *err)
+parse_parameter(const char *bytes, size_t n, const struct parameter *known,
+    size_t n_known, struct pgripple_error *err)
+{
+	for (size_t i = 0; i < n_known; i++) {
+		size_t n_name = strlen(known[i].name);
+
+		if (n <= n_name || bytes[n_name] != '=' ||
+		    strncmp(bytes, known[i].name, n_name) != 0)
+			continue;
+		if (*known[i].value != NULL)
+			return bad(err, "the Redis URL has a parameter twice");
+		return decode(
+		    bytes + n_name + 1, n - n_name - 1, known[i].value, err);
+	}
+	(void)bad(err, "the Redis URL has an unknown parameter");
+	pgripple_error_hint(err, "There are \"%s\" and \"%s\"%s.",
+	    known[0].name, known[1].name, n_known > 2 ? " and \"key\"" : "");
+	return -1;
+}
+
+/* "?name=value&name=value" */
+static int
+parse_query(const char *query, const struct parameter *known, size_t n_known,
+    struct pgripple_error *err)
+{
+	while (*query != '\0') {
+		size_t n = strcspn(query + 1, "&");
+
+		if (parse_parameter(query + 1, n, known, n_known, err) < 0)
+			return -1;
+		query += 1 + n;
+	}
+	return 0;
+}
+
+static int
+parse_tls_options(
+    const char *query, struct redis_url *url, struct pgripple_error *err)
+{
+	const struct parameter known[] = {
+	    {"ca", &url->ca}, {"cert", &url->cert}, {"key", &url->key}};
+
+	if (parse_query(query, known, N_ELEMENTS(known), err) < 0)
+		return -1;
+	if ((url->cert == NULL) != (url->key == NULL))
+		return bad(err, "the Redis URL has one of cert and key alone");
+	return 0;
+}
+
+static int
+parse_sentinel_options(
+    const char *query, struct redis_url *url, struct pgripple_error *err)
+{
+	const struct parameter known[] = {
+	    {"sentinel_user", &url->sentinel_user},
+	    {"sentinel_password", &url->sentinel_password}};
+
+	if (parse_query(query, known, N_ELEMENTS(known), err) < 0)
+		return -1;
+	if (url->sentinel_user != NULL && url->sentinel_password == NULL)
+		return bad(err, "the Redis URL has a sentinel_user without a "
+				"sentinel_password");
+	return 0;
+}
+
+/* "[user:password@]host[:port][/db]", n bytes */
+static int
+parse_tcp(const char *rest, size_t n_rest, struct redis_url *url,
+    struct pgripple_error *err)
 {
 	size_t n = strcspn(rest, "/?#");
 	const char *path = rest + n;
+	size_t n_path = n_rest - n;
 
 	url->port = REDIS_DEFAULT_PORT;
 	if (take_user(&rest, &n, url, err) < 0 ||
 	    parse_host(rest, n, &url->host, &url->port, err) < 0)
 		return -1;
-	if (*path == '\0' || strcmp(path, "/") == 0)
+	if (n_path <= 1)
 		return 0;
-	if (*path != '/' || strpbrk(path, "?#") != NULL)
+	return parse_db(path + 1, n_path - 1, url, err);
+}
+
+/* What follows redis:// */
+static int
+parse_plain(const char *rest, struct redis_url *url, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "?#");
+
+	if (rest[n] != '\0')
 		return bad(err,
 		    "parameters of a redis:// URL are not supported by this "
 		    "version");
-	return parse_db(path + 1, strlen(path + 1), url, err);
+	return parse_tcp(rest, n, url, err);
+}
+
+/* What follows rediss:// */
+static int
+parse_tls(const char *rest, struct redis_url *url, struct pgripple_error *err)
+{
+	size_t n = strcspn(rest, "?#");
+
+	if (!PGRIPPLE_REDIS_TLS) {
+		(void)bad(err, "this pgripple was built without TLS to Redis");
+		pgripple_error_hint(err, REDIS_TLS_HINT);
+		return -1;
+	}
+	if (rest[n] == '#')
+		return bad(err, "the Redis URL has a # that is not written "
+				"%23");
+	url->is_tls = true;
+	if (parse_tcp(rest, n, url, err) < 0)
+		return -1;
+	return parse_tls_options(rest + n, url, err);
 }
 
 /* "host[:port],host[:port]" */
@@ -246,44 +352,6 @@ parse_master(const char *path, size_t n, struct redis_url *url,
 	if (decode(name, (size_t)(slash - name), &url->master, err) < 0)
 		return -1;
 	return parse_db(slash + 1, (size_t)(path + n - slash - 1), url, err);
-}
-
-/* "?name=value&name=value" */
-static int
-parse_sentinel_options(
-    const char *query, struct redis_url *url, struct pgripple_error *err)
-{
-	static const char user[] = "sentinel_user=";
-	static const char password[] = "sentinel_password=";
-
-	while (*query != '\0') {
-		const char *option = query + 1;
-		size_t n = strcspn(option, "&");
-		char **ret_value;
-		size_t n_name;
-
-		if (strncmp(option, user, sizeof(user) - 1) == 0) {
-			ret_value = &url->sentinel_user;
-			n_name = sizeof(user) - 1;
-		} else if (strncmp(option, password, sizeof(password) - 1) ==
-			   0) {
-			ret_value = &url->sentinel_password;
-			n_name = sizeof(password) - 1;
-		} else {
-			return bad(err,
-			    "the Redis URL has a parameter other than "
-			    "sentinel_user and sentinel_password");
-		}
-		if (*ret_value != NULL)
-			return bad(err, "the Redis URL has a parameter twice");
-		if (decode(option + n_name, n - n_name, ret_value, err) < 0)
-			return -1;
-		query = option + n;
-	}
-	if (url->sentinel_user != NULL && url->sentinel_password == NULL)
-		return bad(err, "the Redis URL has a sentinel_user without a "
-				"sentinel_password");
-	return 0;
 }
 
 /* What follows redis+sentinel:// */
@@ -354,7 +422,9 @@ static int
 parse(const char *text, struct redis_url *url, struct pgripple_error *err)
 {
 	if (strncmp(text, "redis://", 8) == 0)
-		return parse_tcp(text + 8, url, err);
+		return parse_plain(text + 8, url, err);
+	if (strncmp(text, "rediss://", 9) == 0)
+		return parse_tls(text + 9, url, err);
 	if (strncmp(text, "unix://", 7) == 0)
 		return parse_unix(text + 7, url, err);
 	if (strncmp(text, "redis+sentinel://", 17) == 0)
@@ -404,6 +474,9 @@ redis_url_done(struct redis_url *url)
 	free_secret(url->sentinel_password);
 	free(url->host);
 	free(url->path);
+	free(url->ca);
+	free(url->cert);
+	free(url->key);
 	free(url->user);
 	free(url->master);
 	free(url->sentinel_user);
@@ -455,7 +528,7 @@ redis_url_print(const struct redis_url *url, char *buffer, size_t size)
 	} else {
 		(void)redis_endpoint_print(
 		    url->host, url->port, endpoint, sizeof(endpoint));
-		(void)snprintf(
-		    buffer, size, "redis://%s/%d", endpoint, url->db);
+		(void)snprintf(buffer, size, "redis%s://%s/%d",
+		    url->is_tls ? "s" : "", endpoint, url->db);
 	}
 }

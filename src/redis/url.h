@@ -2,6 +2,7 @@
  * Redis URLs.
  *
  *	redis://[[user]:password@]host[:port][/db]
+ *	rediss://[[user]:password@]host[:port][/db][?ca=FILE][&cert=FILE&key=FILE]
  *	unix://[[user]:password@]/path/to.sock[?db=N]
  *	redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master
  *	    [/db][?sentinel_user=USER][&sentinel_password=PASSWORD]
@@ -31,6 +32,9 @@ struct redis_endpoint {
 struct redis_url {
 	char *text; /* all of it, with secrets */
 	bool is_unix;
+	bool is_tls;
+	char *ca; /* file of authorities; NULL: those of the system */
+	char *cert, *key; /* files; NULL: the client shows no certificate */
 	char *host; /* without the brackets of an IPv6 address; NULL if unix */
 	char *path; /* of the socket; NULL if not unix */
 	uint16_t port;
