@@ -4,12 +4,15 @@
 #include "cli/check.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "config/configuration.h"
 #include "core/template.h"
+#include "postgres/command.h"
 #include "redis/blocking.h"
 #include "redis/url.h"
 
@@ -70,6 +73,41 @@ check_targets(struct report *report, const struct configuration *configuration)
 	}
 }
 
+static bool
+holds_secret(const struct settings *settings)
+{
+	bool found = command_conninfo_has_secret(settings->postgres.conninfo);
+
+	for (size_t i = 0; i < settings->redis.n_targets; i++) {
+		struct redis_url url;
+		struct pgripple_error err;
+
+		if (redis_url_parse(
+			settings->redis.targets[i].url, &url, &err) != 0)
+			continue;
+		if (url.password != NULL || url.sentinel_password != NULL)
+			found = true;
+		redis_url_done(&url);
+	}
+	return found;
+}
+
+static void
+warn_of_readers(struct report *report, const struct settings *settings)
+{
+	char hint[512];
+	struct stat st;
+
+	if (!holds_secret(settings) || stat(settings->file, &st) != 0 ||
+	    (st.st_mode & S_IROTH) == 0)
+		return;
+	(void)snprintf(
+	    hint, sizeof(hint), "Run \"chmod o-r %s\".", settings->file);
+	report_warning(report, hint,
+	    "%s: everybody may read it, and it holds a password",
+	    settings->file);
+}
+
 /* What reading the files cannot see, because other layers know it. */
 static int
 check_files(struct report *report, const struct configuration *configuration)
@@ -80,6 +118,7 @@ check_files(struct report *report, const struct configuration *configuration)
 	if (check_urls(report, settings) != 0)
 		return -1;
 	report_ok(report, "%s", settings->file);
+	warn_of_readers(report, settings);
 	if (settings_observes(settings))
 		report_warning(report,
 		    "Set \"mode\" to \"apply\" when the log shows what you "

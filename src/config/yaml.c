@@ -431,6 +431,18 @@ fail_file(struct pgripple_errors *errors, const char *path, const char *verb,
 	return -1;
 }
 
+static int
+distrust(struct pgripple_errors *errors, const char *path)
+{
+	struct pgripple_error *err =
+	    pgripple_errors_add(errors, (struct pgripple_position){path, 0, 0},
+		"cannot trust \"%s\": everybody may write to it", path);
+
+	if (err != NULL)
+		pgripple_error_hint(err, "Run \"chmod o-w %s\".", path);
+	return -1;
+}
+
 /* Reads up to one byte more than is allowed: then it is too big. */
 static int
 read_file(struct arena *arena, int fd, const char *path,
@@ -444,6 +456,8 @@ read_file(struct arena *arena, int fd, const char *path,
 		return fail_file(errors, path, "read", strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return fail_file(errors, path, "read", "it is a directory");
+	if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH) != 0)
+		return distrust(errors, path);
 	if (S_ISREG(st.st_mode) && st.st_size <= YAML_MAX_BYTES)
 		size = (size_t)st.st_size + 1;
 	else

@@ -243,3 +243,19 @@ command_wait(struct command *command, int64_t timeout_ms,
 	*ret_payload = command->notification->extra;
 	return COMMAND_NOTIFIED;
 }
+
+bool
+command_conninfo_has_secret(const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	bool found = false;
+
+	/* https://www.postgresql.org/docs/current/libpq-connect.html: "*" is
+	 * how libpq marks what is not to be shown. */
+	for (const PQconninfoOption *option = options;
+	     option != NULL && option->keyword != NULL; option++)
+		if (option->val != NULL && *option->dispchar == '*')
+			found = true;
+	PQconninfoFree(options);
+	return found;
+}

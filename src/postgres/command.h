@@ -24,6 +24,9 @@ void command_close(struct command *command);
 const char *command_describe(const struct command *command);
 int command_server_version(const struct command *command);
 /* Of the last statement that failed; "" if it was the connection. */
+/* Whether a conninfo has a password, or another secret, in its own text. */
+bool command_conninfo_has_secret(const char *conninfo);
+
 const char *command_sqlstate(const struct command *command);
 
 /* Messages of the server below an error. */
