@@ -7,8 +7,12 @@ from contextlib import contextmanager
 import pytest
 
 from harness.daemon import is_sanitized
+from harness.postgres import Database
 from harness.proxy import REPLIES, REQUESTS, proxy_to_redis
 from harness.wait import wait_until
+from world import World
+
+pytestmark = pytest.mark.once
 
 NOTICED_S = 15
 IMPATIENT = {"redis": {"command_timeout": "1s", "connect_timeout": "1s"}}
@@ -151,9 +155,6 @@ def test_a_flapping_network_lets_work_through_and_is_not_stormed(at_work):
 def test_both_servers_are_away_at_once(make_world, make_postgres, make_redis,
                                        make_config, make_daemon):
     """Written before, not applied; both come back, Redis last."""
-    from harness.postgres import Database
-    from world import World
-
     postgres, redis_server = make_postgres(), make_redis()
     database = Database(postgres, "postgres")
     world = World(database, redis_server, make_config, make_daemon,
