@@ -80,12 +80,12 @@ def test_follows_a_failover_while_the_application_writes(
 
 def test_believes_sentinels_only_as_far_as_they_are_right(
         make_world, make_redis, make_sentinel):
-    """The first one names a replica, the second one is not there, the third
-    one wants a password. When the right one changes its mind the daemon
-    leaves a master that is as good as ever."""
+    """The first one names a replica, the second one is not there; all want a
+    password. When the right one changes its mind the daemon leaves a master
+    that is as good as ever."""
     master, other = make_redis(), make_redis()
     replica = replica_of(make_redis, master)
-    liar = make_sentinel(replica, quorum=5)
+    liar = make_sentinel(replica, "requirepass secret", quorum=5)
     honest = make_sentinel(master, "requirepass secret")
     with honest.client() as client:
         assert client.sentinel_get_master_addr_by_name(MASTER)
