@@ -33,8 +33,8 @@ from harness.flow import install, wait_quiet
 from harness.mirror import ABSENT, Writers
 from harness.postgres import run
 from harness.wait import wait_until
-from histories.tournament import (MIX, MORE_ROWS, TournamentCase,
-                                  TournamentStatements, VALUES)
+from histories.tournament import (TournamentCase, TournamentStatements,
+                                  VALUES)
 
 PATIENCE = "4s"     # far more than the outbox costs, less than any fault lasts
 N_WRITERS = 2
