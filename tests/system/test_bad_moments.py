@@ -141,5 +141,8 @@ def test_a_scan_starts_over_on_another_server(tournament, config, make_redis,
     redis.kill()
     redis.start()
     daemon.wait_for_event("redis.up", after=mark)
+    # A pause after every slice of every model would take half a minute.
+    config.write_settings({"tasks": {"scan_pause": "0ms"}})
+    daemon.reload()
     wait_quiet(tournament)
     assert vanished(redis.client(), keys) == set(keys)

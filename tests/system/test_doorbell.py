@@ -184,18 +184,15 @@ def test_waiting_for_company_gets_on_with_tasks(tournament, config, cache,
 
 
 def test_no_row_waits_for_the_sweep(tournament, config, redis_server,
-                                    make_postgres, make_daemon, make_config):
+                                    postgres, make_daemon, make_config):
     """Random delays between all steps of both sides; the sweep is off. A row
     that lies there longer than its steps can take was slept over."""
-    server = make_postgres(tcp=True, fsync="off")
-    database = Database(server, "postgres")
-    database.run_file("tests/system/tournament.sql")
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    proxy = proxy_to_postgres(server, delay_ms=3, seed=seed)
+    proxy = proxy_to_postgres(postgres, delay_ms=3, seed=seed)
     slow = make_config(
-        server.conninfo(host="127.0.0.1", port=proxy.port,
-                        sslmode="disable"),
+        tournament.conninfo(host="127.0.0.1", port=proxy.port,
+                            sslmode="disable"),
         redis_server.url, TEAM_GRAPH, {**NO_SWEEP, "log": {"level": "info"}})
     install(slow)
     make_daemon(slow)
@@ -207,7 +204,7 @@ def test_no_row_waits_for_the_sweep(tournament, config, redis_server,
 
     def write(number):
         rng = random.Random(seed + number)
-        connection = database.connect(autocommit=False)
+        connection = tournament.connect(autocommit=False)
         while time.monotonic() < stop_s and not failed:
             time.sleep(rng.random() * 0.03)
             run(connection, "UPDATE app_team SET current_points ="

@@ -16,11 +16,18 @@ import os
 import pytest
 
 from harness.daemon import TAIL_LINES, Config, Daemon, run_cli
-from harness.postgres import Postgres
+from harness.postgres import Database, Postgres
 from harness.redis_server import RedisServer
 from harness.results import Results
 
 database_numbers = itertools.count(1)
+
+# What a fresh database may hold, by the fixture that asks for it.
+CONTENTS = {
+    "installed": Database.install,
+    "tournament": lambda database: database.run_file(
+        "tests/system/tournament.sql"),
+}
 
 
 def pytest_configure(config):
@@ -47,7 +54,7 @@ def no_build(request, monkeypatch):
 
 @pytest.fixture(scope="session")
 def postgres():
-    server = Postgres(fsync="off", full_page_writes="off",
+    server = Postgres(tcp=True, fsync="off", full_page_writes="off",
                       synchronous_commit="off")
     try:
         yield server.start()
@@ -64,10 +71,31 @@ def redis_server():
         server.remove()
 
 
+@pytest.fixture(scope="session")
+def template(postgres):
+    """template(content): the name of a database that holds it. To copy one is
+    quicker than to make it again for each test."""
+    made = {}
+
+    def of(content):
+        if content not in made:
+            database = postgres.create_database(f"template_{content}")
+            CONTENTS[content](database)
+            database.own.close()
+            made[content] = database.name
+        return made[content]
+    return of
+
+
 @pytest.fixture
-def database(postgres, request):
+def database(postgres, template, request):
     log_start = postgres.log_size()
-    fresh = postgres.create_database(f"test{next(database_numbers)}")
+    content = next((content for content in CONTENTS
+                    if content in request.fixturenames), None)
+    fresh = postgres.create_database(
+        f"test{next(database_numbers)}",
+        template(content) if content else "template0")
+    fresh.content = content
     yield fresh
     fresh.drop()
     show_on_failure("postgres", postgres.log_text(log_start))
@@ -75,12 +103,18 @@ def database(postgres, request):
 
 @pytest.fixture
 def installed(database):
-    return database.install()
+    return holding(database, "installed")
 
 
 @pytest.fixture
 def tournament(database):
-    return database.run_file("tests/system/tournament.sql")
+    return holding(database, "tournament")
+
+
+def holding(database, content):
+    if database.content != content:
+        CONTENTS[content](database)
+    return database
 
 
 @pytest.fixture
