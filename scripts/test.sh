@@ -106,12 +106,12 @@ check "build with clang and sanitizers" build build-sanitized clang \
 if [ -x build-test/pgripple ]; then
     unit build-test
     check "simulator" tests/sim/run.sh build-test
-    system build-test -n 3 -m "not timing"
+    system build-test -n 4 -m "not timing"
     system build-test -m timing
 fi
 if [ -x build-sanitized/pgripple ]; then
     unit build-sanitized
-    system build-sanitized -n 3 -m "not sql and not once and not timing"
+    system build-sanitized -n 4 -m "not sql and not once and not timing"
 fi
 
 check "fuzzing" scripts/fuzz.sh --seconds 20

@@ -115,9 +115,12 @@ class Postgres(Server):
 
     def create_database(self, name, template="template0"):
         with_admin = self.connect()
+        # The checkpoints of this way cost less than the WAL of the other.
+        by_files = ("STRATEGY file_copy"
+                    if with_admin.server_version >= 150000 else "")
         try:
             with_admin.cursor().execute(
-                f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+                f'CREATE DATABASE "{name}" TEMPLATE "{template}" {by_files}')
         finally:
             with_admin.close()
         return Database(self, name)
