@@ -24,7 +24,7 @@ packages_for() {
         command -v npm >/dev/null || echo npm
         ;;
     long)
-        echo valgrind
+        echo valgrind chromium
         ;;
     *)
         echo "no packages are known for \"$1\"" >&2

@@ -159,15 +159,26 @@ draw_title(const struct picture *picture, const struct picture_edge *edge,
 	buf_add_string(buf, "</title>\n");
 }
 
+/* Whoever shows the picture can tell the parts: models and relations by their
+ * numbers in the graph. */
+static void
+open_edge(const struct picture *picture, const struct picture_edge *edge,
+    struct buf *buf)
+{
+	buf_printf(buf, "<g data-relation=\"%td\">", edge - picture->edges);
+}
+
 static void
 draw_loop(const struct picture *picture, const struct picture_edge *edge, int x,
     int top, int bottom, struct buf *buf)
 {
+	open_edge(picture, edge, buf);
 	draw_title(picture, edge, buf);
 	buf_printf(buf,
 	    "<path class=\"%s\" d=\"M%d %dV%da8 8 0 0 0 16 0V%d\"/>\n",
 	    line_class(edge), x, top, bottom - 8, top + 8);
 	draw_head(edge, x + 16, top, 0, -1, buf);
+	buf_add_string(buf, "</g>\n");
 }
 
 /* All loops of a box, from y on; only measured without a buffer.  The labels'
@@ -259,6 +270,7 @@ draw_box(const struct picture *picture, size_t box,
 	struct block block = {
 	    .buf = buf, .x = place->x + PADDING, .y = place->y};
 
+	buf_printf(buf, "<g data-model=\"%zu\">", box);
 	write_header(b, &header);
 	draw_frame(place, b->n_rules == 0 ? place->port_height : header.y,
 	    is_bad(b)         ? "bad"
@@ -273,6 +285,7 @@ draw_box(const struct picture *picture, size_t box,
 	write_rules(b, &block);
 	block.y = place->y + place->port_height;
 	write_loops(picture, box, &block);
+	buf_add_string(buf, "</g>\n");
 }
 
 void
@@ -285,7 +298,7 @@ draw_edge(const struct picture *picture, const struct picture_edge *edge,
 	    .buf = buf, .x = place->label_x + 2, .y = place->label_y};
 	int dx = p[last].x > p[last - 1].x ? 1 : -1;
 
-	buf_add_string(buf, "<g>");
+	open_edge(picture, edge, buf);
 	draw_title(picture, edge, buf);
 	buf_printf(buf, "<path class=\"%s\" d=\"M%d %d", line_class(edge),
 	    p[0].x, p[0].y);

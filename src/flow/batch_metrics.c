@@ -14,7 +14,7 @@ batch_count_stage(const struct batch *batch)
 {
 	if (batch->state != BATCH_IDLE && batch->state != BATCH_PAUSING)
 		metrics_observe(METRIC_STAGE, batch_state_name(batch->state),
-		    batch->entered_us - batch->stage_us);
+		    batch->entered_us - batch->stage_us, 1);
 }
 
 void
@@ -40,16 +40,21 @@ count_whole(const struct pgripple_change *change)
 }
 
 static void
-count_latency(const struct batch *batch, const struct pgripple_change *change)
+count_latency(const struct batch *batch)
 {
 	int64_t end_us = batch->applied_wall_us;
 
-	if (change->commit_us > 0)
-		metrics_observe(
-		    METRIC_LATENCY, "commit", end_us - change->commit_us);
-	metrics_observe(
-	    METRIC_LATENCY, "seen", end_us - batch->fetched_wall_us);
-	metrics_observe(METRIC_LATENCY, "trigger", end_us - change->wall_us);
+	if (batch->n_changes == 0)
+		return;
+	metrics_observe(METRIC_LATENCY, "seen", end_us - batch->fetched_wall_us,
+	    (int64_t)batch->n_changes);
+	for (size_t i = 0; i < batch->n_changes; i++)
+		metrics_observe(METRIC_LATENCY, "trigger",
+		    end_us - batch->changes[i].wall_us, 1);
+	for (size_t i = 0; i < batch->n_changes; i++)
+		if (batch->changes[i].commit_us > 0)
+			metrics_observe(METRIC_LATENCY, "commit",
+			    end_us - batch->changes[i].commit_us, 1);
 }
 
 static void
@@ -66,7 +71,6 @@ count_changes(const struct batch *batch)
 		    (int64_t)(change->n_old > change->n_new ? change->n_old
 							    : change->n_new);
 		count_whole(change);
-		count_latency(batch, change);
 	}
 	for (size_t op = 0; op < N_ELEMENTS(n_of); op++)
 		if (n_of[op] > 0)
@@ -148,6 +152,7 @@ batch_count_done(const struct batch *batch)
 		metrics_add(METRIC_REJECTED, "change", NULL,
 		    (int64_t)batch->n_rejections);
 	count_changes(batch);
+	count_latency(batch);
 	count_touches(batch);
 	count_operations(batch);
 }

@@ -1,6 +1,7 @@
 /*
  * The monitor.  Nothing that it answers changes anything, and nothing of it
- * holds a value of a row.
+ * holds a value of a row, but for the status page, which shows what the log
+ * does.
  *
  * Gauges are set when somebody asks; what is asked of Postgres for them, the
  * probe has asked before.
@@ -16,9 +17,11 @@
 #include "flow/daemon_private.h"
 #include "flow/daemon_state.h"
 #include "flow/probe.h"
+#include "flow/status.h"
 #include "flow/targets.h"
 #include "observe/http.h"
 #include "observe/metrics.h"
+#include "observe/page.h"
 #include "postgres/catalog.h"
 #include "postgres/listen.h"
 #include "postgres/session.h"
@@ -27,6 +30,7 @@
 struct monitor {
 	struct daemon *daemon;
 	struct http *http;
+	struct status *status;
 	int64_t started_wall_us;
 };
 
@@ -52,8 +56,8 @@ count_problems(const struct daemon *daemon)
 		   : (int64_t)daemon->catalog->problems.n_items;
 }
 
-static bool
-is_drifted(const struct daemon *daemon)
+bool
+monitor_is_drifted(const struct daemon *daemon)
 {
 	return count_gaps(daemon) > 0 || count_problems(daemon) > 0;
 }
@@ -74,7 +78,7 @@ set_state(const struct daemon *daemon)
 	for (size_t i = 0; i < DAEMON_STATES; i++)
 		metrics_set(METRIC_STATE,
 		    daemon_state_name((enum daemon_state)i), NULL, state == i);
-	metrics_set(METRIC_STATE, "drifted", NULL, is_drifted(daemon));
+	metrics_set(METRIC_STATE, "drifted", NULL, monitor_is_drifted(daemon));
 	metrics_set(METRIC_STATE, "observing", NULL, is_observing(daemon));
 	metrics_set(METRIC_CAPTURE_GAPS, NULL, NULL, count_gaps(daemon));
 	metrics_set(METRIC_GRAPH_PROBLEMS, NULL, NULL, count_problems(daemon));
@@ -216,7 +220,7 @@ add_facts(const struct daemon *daemon, struct buf *buf)
 	    buf, "state", daemon_state_name(daemon_state(daemon)));
 	json_write_member(buf, "mode", daemon->configuration->settings->mode);
 	json_write_key(buf, "drifted");
-	json_write_bool(buf, is_drifted(daemon));
+	json_write_bool(buf, monitor_is_drifted(daemon));
 	json_write_key(buf, "peers");
 	add_peers(daemon, buf);
 	json_write_member_int(
@@ -256,6 +260,8 @@ on_request(void *context, const char *path, struct http_reply *reply)
 		answer_health(reply);
 	else if (strcmp(path, "/readyz") == 0)
 		answer_ready(monitor->daemon, reply);
+	else if (!page_answer(path, reply))
+		(void)status_answer(monitor->status, path, reply);
 }
 
 /* Life. */
@@ -359,11 +365,13 @@ monitor_new(struct daemon *daemon, struct monitor **ret_monitor,
 		return pgripple_error_nomem(err);
 	monitor->daemon = daemon;
 	monitor->started_wall_us = clock_wall_us();
-	if (http_new(daemon->base, daemon->configuration->settings->http.listen,
+	if (status_new(daemon, &monitor->status, err) < 0 ||
+	    http_new(daemon->base, daemon->configuration->settings->http.listen,
 		on_request, monitor, &monitor->http, err) < 0) {
-		free(monitor);
+		monitor_free(monitor);
 		return -1;
 	}
+	status_attach(monitor->status, monitor->http);
 	declare_words();
 	*ret_monitor = monitor;
 	return 0;
@@ -375,6 +383,7 @@ monitor_free(struct monitor *monitor)
 	if (monitor == NULL)
 		return;
 	http_free(monitor->http);
+	status_free(monitor->status);
 	free(monitor);
 }
 
@@ -392,6 +401,7 @@ monitor_configure(struct monitor *monitor)
 	};
 
 	http_configure(monitor->http, &limits);
+	status_configure(monitor->status);
 	declare_targets(settings);
 	declare_graph(configuration->graph);
 }

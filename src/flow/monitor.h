@@ -4,9 +4,12 @@
  *	/metrics	for Prometheus
  *	/healthz	200 as long as the event loop runs
  *	/readyz		200 if changes get through, else 503 with the reasons
+ *	/		the status page; see flow/status.h
  */
 #ifndef PGRIPPLE_FLOW_MONITOR_H
 #define PGRIPPLE_FLOW_MONITOR_H
+
+#include <stdbool.h>
 
 #include "base/util.h"
 #include "config/settings.h"
@@ -20,5 +23,7 @@ int monitor_new(struct daemon *daemon, struct monitor **ret_monitor,
 void monitor_free(struct monitor *monitor);
 void monitor_configure(struct monitor *monitor);
 void monitor_start(struct monitor *monitor);
+/* Triggers or columns are not what the graph needs. */
+bool monitor_is_drifted(const struct daemon *daemon);
 
 #endif

@@ -13,6 +13,7 @@
 #include "observe/log_line.h"
 #include "observe/log_sink.h"
 #include "observe/metrics.h"
+#include "observe/recent.h"
 
 #define RATE_LINES 10 /* of one event ... */
 #define RATE_US 1000000 /* ... in this time */
@@ -35,6 +36,7 @@ static struct {
 	uint64_t dropped;
 	struct map rates; /* event -> struct rate */
 	struct buf line; /* kept from line to line */
+	struct buf copy; /* the same as JSON, where it is text */
 } state = {.options = {LOG_LEVEL_INFO, LOG_FORMAT_AUTO, true}};
 
 const char *
@@ -129,6 +131,30 @@ admit(struct rate *rate)
 	return true;
 }
 
+/* For whoever wants to see the last lines. */
+static void
+keep(const struct log_line *line)
+{
+	struct buf *json = &state.line;
+
+	if (line->level > LOG_LEVEL_INFO || !recent_is_on())
+		return;
+	if (state.is_text) {
+		json = &state.copy;
+		buf_reset(json);
+		log_line_print_json(json, line);
+	}
+	if (json->failed)
+		return;
+	recent_keep(line->level == LOG_LEVEL_INFO &&
+			    strncmp(line->event, "change", 6) == 0
+			? RECENT_CHANGE
+			: RECENT_NOTE,
+	    json->bytes, json->n - 1);
+	if (state.copy.capacity > KEEP_BYTES)
+		buf_done(&state.copy);
+}
+
 /* False if the line is lost. */
 static bool
 write_line(const struct log_line *line)
@@ -153,6 +179,7 @@ write_line(const struct log_line *line)
 		    METRIC_LOG_LINES, log_level_name(line->level), NULL, 1);
 	else
 		metrics_add(METRIC_LOG_DROPPED, "lost", NULL, 1);
+	keep(line);
 	if (state.line.capacity > KEEP_BYTES)
 		buf_done(&state.line);
 	return written;

@@ -7,6 +7,7 @@
 #include "observe/metrics.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,7 @@ static struct {
 	struct map known; /* labels, with the metric -> struct series */
 	struct series *first[METRICS];
 	struct series **end[METRICS];
+	struct series *last[METRICS]; /* that was found: often the next, too */
 } state;
 
 static struct series *
@@ -113,6 +115,19 @@ print_key(
 	}
 }
 
+static bool
+is_last(enum metric metric, const char *first, const char *second)
+{
+	const struct series *last = state.last[metric];
+
+	if (last == NULL)
+		return false;
+	return (last->labels[0] == NULL ||
+		   strcmp(last->labels[0], first) == 0) &&
+	       (last->labels[1] == NULL ||
+		   strcmp(last->labels[1], second) == 0);
+}
+
 static struct series *
 find(enum metric metric, const char *first, const char *second)
 {
@@ -120,21 +135,24 @@ find(enum metric metric, const char *first, const char *second)
 	struct key key;
 	void **place;
 
-	if (metrics_table[metric].labels[0] == NULL &&
-	    state.first[metric] != NULL)
-		return state.first[metric];
+	if (is_last(metric, first, second))
+		return state.last[metric];
 	if (state.arena == NULL)
 		state.arena = arena_new();
 	if (state.arena == NULL)
 		return NULL;
 	print_key(&key, metric, first, second);
 	place = map_put_copy(&state.known, state.arena, key.bytes, key.n, NULL);
-	if (place == NULL || *place != NULL)
-		return place == NULL ? NULL : *place;
-	series = new_series(metric, first, second);
-	*place = series;
-	if (series != NULL)
-		append(metric, series);
+	if (place == NULL)
+		return NULL;
+	series = *place;
+	if (series == NULL) {
+		series = new_series(metric, first, second);
+		*place = series;
+		if (series != NULL)
+			append(metric, series);
+	}
+	state.last[metric] = series;
 	return series;
 }
 
@@ -159,7 +177,7 @@ metrics_set(
 }
 
 void
-metrics_observe(enum metric metric, const char *first, int64_t us)
+metrics_observe(enum metric metric, const char *first, int64_t us, int64_t n)
 {
 	struct series *series = find(metric, first, NULL);
 	size_t i = 0;
@@ -170,8 +188,8 @@ metrics_observe(enum metric metric, const char *first, int64_t us)
 		us = 0; /* clocks of two machines differ */
 	while (i < BUCKETS && us > bucket_us[i])
 		i++;
-	series->counts[i]++;
-	series->value += us;
+	series->counts[i] += n;
+	series->value += us * n;
 }
 
 int64_t
@@ -183,6 +201,17 @@ metrics_value(enum metric metric, const char *first, const char *second)
 }
 
 int64_t
+metrics_count(enum metric metric, const char *first)
+{
+	const struct series *series = find(metric, first, NULL);
+	int64_t count = 0;
+
+	for (size_t i = 0; series != NULL && i <= BUCKETS; i++)
+		count += series->counts[i];
+	return count;
+}
+
+int64_t
 metrics_sum(enum metric metric)
 {
 	int64_t sum = 0;
@@ -191,15 +220,6 @@ metrics_sum(enum metric metric)
 	     series = series->next)
 		sum += series->value;
 	return sum;
-}
-
-void
-metrics_each(enum metric metric, metrics_cb callback, void *context)
-{
-	for (const struct series *series = state.first[metric]; series != NULL;
-	     series = series->next)
-		callback(context, series->labels[0], series->labels[1],
-		    series->value);
 }
 
 void

@@ -63,8 +63,9 @@ void metrics_add(
     enum metric metric, const char *first, const char *second, int64_t n);
 void metrics_set(
     enum metric metric, const char *first, const char *second, int64_t value);
-/* A histogram's. */
-void metrics_observe(enum metric metric, const char *first, int64_t us);
+/* A histogram's: so many times the same. */
+void metrics_observe(
+    enum metric metric, const char *first, int64_t us, int64_t n);
 
 /* Counts nothing, but makes it appear with 0: rates are of no use where a
  * series begins with its first event. */
@@ -77,13 +78,10 @@ metrics_declare(enum metric metric, const char *first, const char *second)
 /* 0 for what was never counted. */
 int64_t metrics_value(
     enum metric metric, const char *first, const char *second);
+/* How many times a histogram, whose value is their sum, has seen. */
+int64_t metrics_count(enum metric metric, const char *first);
 /* The sum over all labels. */
 int64_t metrics_sum(enum metric metric);
-
-typedef void (*metrics_cb)(
-    void *context, const char *first, const char *second, int64_t value);
-/* In the order in which they first came. */
-void metrics_each(enum metric metric, metrics_cb callback, void *context);
 
 /* Forgets everything. */
 void metrics_reset(void);

@@ -68,7 +68,7 @@ Test(metrics, fill_the_buckets_of_histograms)
 	static const int64_t times_us[] = {-5, 100, 101, 250000, 99000000};
 
 	for (size_t i = 0; i < N_ELEMENTS(times_us); i++)
-		metrics_observe(METRIC_STAGE, "applying", times_us[i]);
+		metrics_observe(METRIC_STAGE, "applying", times_us[i], 1);
 	expect_line("_bucket{stage=\"applying\",le=\"0.0001\"} 2\n"
 		    "pgripple_stage_seconds_bucket{stage=\"applying\","
 		    "le=\"0.00025\"} 3\n");
@@ -78,6 +78,10 @@ Test(metrics, fill_the_buckets_of_histograms)
 	expect_line("le=\"+Inf\"} 5\n");
 	expect_line("_sum{stage=\"applying\"} 99.250201\n");
 	expect_line("_count{stage=\"applying\"} 5\n");
+	cr_expect_eq(metrics_count(METRIC_STAGE, "applying"), 5);
+	metrics_observe(METRIC_STAGE, "applying", 1000, 3);
+	cr_expect_eq(metrics_count(METRIC_STAGE, "applying"), 8);
+	cr_expect_eq(metrics_value(METRIC_STAGE, "applying", NULL), 99253201);
 	metrics_reset();
 }
 
