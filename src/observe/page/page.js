@@ -105,10 +105,12 @@ function showPeers(s) {
 }
 
 function showTiles(s) {
-  $("age").textContent = s.oldest_us === 0 ? "0 s" : duration(s.oldest_us);
-  $("age-under").textContent = s.oldest_us === 0 ? "nothing waits" : "waits to be acknowledged";
+  // While Postgres is away nobody knows what waits there.
+  const isKnown = s.state !== "postgres-down" && s.state !== "not-installed";
+  $("age").textContent = s.oldest_us > 0 ? duration(s.oldest_us) : isKnown ? "0 s" : "?";
+  $("age-under").textContent = s.oldest_us > 0 ? "waits to be acknowledged" : isKnown ? "nothing waits" : "not known now";
   $("tile-age").classList.toggle("bad", s.oldest_us > 30e6);
-  $("backlog").textContent = number(s.backlog);
+  $("backlog").textContent = isKnown || s.backlog > 0 ? number(s.backlog) : "?";
   $("backlog-under").textContent = many(s.tasks, "task");
   $("rejected").textContent = s.rejected > 0 ? s.rejected + " rejected" : "";
   $("no-changes").textContent = s.lines ? "No change has come yet. Write to a watched table and look here."
