@@ -5,9 +5,14 @@
  * build the tree.  Two things yajl does not do well are done here, before it:
  * UTF-8 is checked strictly (yajl lets overlong forms pass), and half a
  * surrogate pair is refused (yajl makes it a question mark).
+ *
+ * And yajl uses what malloc() gave without looking at it.  So its memory comes
+ * from here: where there is none, its functions are left by longjmp(), and what
+ * it had is freed.
  */
 #include "base/json_read.h"
 
+#include <setjmp.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -21,7 +26,18 @@ struct level {
 	struct json **tail; /* where the next child goes */
 };
 
+/* A piece of yajl's memory, which follows. */
+union block {
+	struct {
+		union block *next;
+		union block *before;
+	} ring;
+	max_align_t alignment;
+};
+
 struct reader {
+	union block blocks; /* a ring around this one */
+	jmp_buf no_block;
 	struct arena *arena;
 	struct json *root;
 	struct level levels[MAX_DEPTH + 1]; /* 0: around the document */
@@ -52,6 +68,65 @@ json_kind_name(enum json_kind kind)
 		return "object";
 	}
 	return "unknown";
+}
+
+/* yajl's memory. */
+
+static void *
+link_block(struct reader *reader, union block *block)
+{
+	if (block == NULL)
+		longjmp(reader->no_block, 1);
+	block->ring.before = &reader->blocks;
+	block->ring.next = reader->blocks.ring.next;
+	block->ring.next->ring.before = block;
+	reader->blocks.ring.next = block;
+	return block + 1;
+}
+
+static union block *
+unlink_block(void *memory)
+{
+	union block *block = (union block *)memory - 1;
+
+	block->ring.before->ring.next = block->ring.next;
+	block->ring.next->ring.before = block->ring.before;
+	return block;
+}
+
+static void *
+give(void *context, size_t size)
+{
+	return link_block(context, malloc(sizeof(union block) + size));
+}
+
+static void
+take_back(void *context UNUSED, void *memory)
+{
+	if (memory != NULL)
+		free(unlink_block(memory));
+}
+
+static void *
+resize(void *context, void *memory, size_t size)
+{
+	struct reader *reader = context;
+	union block *block, *resized;
+
+	if (memory == NULL)
+		return give(context, size);
+	block = unlink_block(memory);
+	resized = realloc(block, sizeof(union block) + size);
+	if (resized == NULL)
+		free(block);
+	return link_block(reader, resized);
+}
+
+static void
+free_blocks(struct reader *reader)
+{
+	while (reader->blocks.ring.next != &reader->blocks)
+		free(unlink_block(reader->blocks.ring.next + 1));
 }
 
 /* Appends a value to where the reader is; NULL when out of memory. */
@@ -279,23 +354,34 @@ parse(struct reader *reader, yajl_handle handle, const char *text,
 	return 0;
 }
 
+/* yajl_free() is not needed: all its memory is in the ring. */
+static int
+read_text(struct reader *reader, const char *text, size_t length,
+    struct pgripple_error *err)
+{
+	yajl_alloc_funcs memory = {give, resize, take_back, reader};
+	yajl_handle handle;
+
+	if (setjmp(reader->no_block) != 0)
+		return pgripple_error_nomem(err);
+	handle = yajl_alloc(&callbacks, &memory, reader);
+	(void)yajl_config(handle, yajl_dont_validate_strings, 1);
+	return parse(reader, handle, text, length, err);
+}
+
 int
 json_read(struct arena *arena, const char *text, size_t length,
     struct json **ret_root, struct pgripple_error *err)
 {
 	struct reader reader = {.arena = arena};
-	yajl_handle handle;
 	int result;
 
 	if (check_text(text, length, err) != 0)
 		return -1;
 	reader.levels[0].tail = &reader.root;
-	handle = yajl_alloc(&callbacks, NULL, &reader);
-	if (handle == NULL)
-		return pgripple_error_nomem(err);
-	(void)yajl_config(handle, yajl_dont_validate_strings, 1);
-	result = parse(&reader, handle, text, length, err);
-	yajl_free(handle);
+	reader.blocks.ring.next = reader.blocks.ring.before = &reader.blocks;
+	result = read_text(&reader, text, length, err);
+	free_blocks(&reader);
 	if (result == 0)
 		*ret_root = reader.root;
 	return result;

@@ -160,13 +160,17 @@ static void
 on_channel(void *context, const struct session_answer *answer)
 {
 	struct listen *listen = context;
+	struct pgripple_error err;
 	char *channel;
 
 	if (!is_good(listen, answer))
 		return;
 	channel = strdup(rows_text(&answer->rows, 0, 0));
-	if (channel == NULL)
-		abort();
+	if (channel == NULL) {
+		(void)pgripple_error_nomem(&err);
+		try_later(listen, &err);
+		return;
+	}
 	free(listen->channel);
 	listen->channel = channel;
 	listen->lock_class = (int)rows_int(&answer->rows, 0, 1);

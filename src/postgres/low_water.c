@@ -175,8 +175,11 @@ take_holders(struct low_water *low_water, const struct rows *rows)
 {
 	char *holders = strdup(rows_text(rows, 0, 0));
 
-	if (holders == NULL)
-		abort();
+	if (holders == NULL) {
+		low_water->phase = PHASE_NEWEST;
+		low_water->has_reason = true;
+		return;
+	}
 	free(low_water->holders);
 	low_water->holders = holders;
 	low_water->phase =
