@@ -17,7 +17,7 @@ packages_for() {
         echo postgresql redis-server pgbouncer libcriterion-dev mandoc \
             build-essential debhelper lintian systemd-journal-remote \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
-            graphviz prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
+            strace graphviz prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
             python3-django python3-django-cacheops nodejs openssl
         # Node of another source than Debian brings npm along, and Debian's
         # does not go with it.

@@ -1,7 +1,8 @@
 #!/bin/bash
 # What takes too long for every change: the models in larger sizes (half an
 # hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
-# minutes), random histories for the oracle (half an hour), the system tests that
+# minutes), random histories for the oracle (half an hour), every nth allocation
+# and system call (half an hour), the simulator (half an hour), the system tests that
 # scripts/test.sh runs with gcc alone with the sanitizers too, those of
 # django-cacheops with a newer one (ten minutes), and the daemon under valgrind.
 # Run scripts/test.sh first.
@@ -36,6 +37,13 @@ for layout in SITE_CLASSIC SITE_INSIDEOUT; do
         /usr/bin/python3 -m pytest tests/system/test_django_cacheops.py \
         tests/system/test_cacheops.py -q -n 2 -p no:cacheprovider
 done
+
+echo "== every allocation fails, a kill at every system call"
+PGRIPPLE_EVERY_NTH=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \
+    tests/fault/test_every_nth.py --rootdir . -q -s -p no:cacheprovider
+
+echo "== ten million schedules of the simulator"
+tests/sim/run.sh build-test 10000000
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \
