@@ -396,6 +396,7 @@ void
 database_crash(void)
 {
 	story("postgres crashes");
+	database.has_crashed = true;
 	for (struct transaction *at = database.transactions; at != NULL;
 	     at = at->next) {
 		unlock_rows(at);
@@ -406,6 +407,23 @@ database_crash(void)
 	for (struct backend *at = database.backends; at != NULL; at = at->next)
 		session_end_backend(at);
 	take_back_unflushed();
+}
+
+void
+database_touch_all(void)
+{
+	struct transaction *transaction = database_begin();
+
+	for (int table = 0; table < N_TABLES; table++) {
+		struct hidden *change =
+		    &transaction->changes[transaction->n_changes++];
+
+		*change = (struct hidden){
+		    .table = (enum table)table, .id = ++database.last_id};
+		write_change(change);
+	}
+	transaction->rings = true;
+	database_end(transaction, true);
 }
 
 /* Backends. */

@@ -28,6 +28,8 @@ on_redis_well(void *context UNUSED)
 static void
 on_redis_up(void *context UNUSED)
 {
+	if (!redis.is_down)
+		return; /* it was mended sooner */
 	redis.is_down = false;
 	redis.run++;
 	redis.history++;
@@ -158,6 +160,6 @@ faults_mend(void)
 {
 	on_redis_well(NULL);
 	on_postgres_well(NULL);
-	redis.is_down = false;
+	on_redis_up(NULL);
 	redis.paused_until_us = 0;
 }

@@ -493,12 +493,19 @@ ask_smallest(struct query *query)
 	tell_int(query, 0, smallest);
 }
 
-/* This database never loses a commit. */
+/* A crash loses acknowledgements alone, which does no harm, unless they have
+ * the tasks of a Redis that went back. */
 static void
 ask_server(struct query *query)
 {
+	bool has_crashed = database.has_crashed && database.tells_crash;
+
 	query->result.n_rows = 1;
-	(void)snprintf(query->result.cells[0], CELL_BYTES, "known");
+	(void)snprintf(query->result.cells[0], CELL_BYTES,
+	    has_crashed ? "crash" : "known");
+	if (has_crashed)
+		database_touch_all();
+	database.has_crashed = false;
 }
 
 static void
