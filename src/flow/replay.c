@@ -146,7 +146,7 @@ static void
 announce(struct replay *replay)
 {
 	memcpy(replay->mark, replay->found, sizeof(replay->mark));
-	replay->doubtful[0] = '\0';
+	replay_end_doubt(replay);
 	replay->generation++;
 	replay->proven_us = clock_monotonic_us();
 	wait_ms(replay, replay->settings->redis.look_interval_ms);

@@ -79,6 +79,17 @@ see_through(const struct replay *replay, const char *name)
 		   : replay->found;
 }
 
+void
+replay_end_doubt(struct replay *replay)
+{
+	char name[MEMORY_NAME];
+	char after[MEMORY_NAME];
+
+	replay_read_mark(replay->found, name, after);
+	if (strcmp(name, replay->doubtful) == 0)
+		replay->doubtful[0] = '\0';
+}
+
 bool
 replay_judge(struct replay *replay)
 {

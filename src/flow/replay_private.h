@@ -67,6 +67,9 @@ struct replay {
 void replay_read_mark(
     const char *text, char name[MEMORY_NAME], char after[MEMORY_NAME]);
 
+/* The doubtful mark was found, and judged.  Until then it may still arrive. */
+void replay_end_doubt(struct replay *replay);
+
 /* What the mark that was found means: true if something was lost, see "lost"
  * and "reason". */
 bool replay_judge(struct replay *replay);
