@@ -2,10 +2,14 @@
 docs/operations.md says ("What Redis refuses"), takes nothing for done, and
 goes on when the state has passed."""
 
+import os
+import re
+
 import pytest
 import redis
 
 from harness.flow import install, wait_quiet, warm
+from harness.postgres import ROOT
 from harness.process import free_port
 from harness.proxy import Proxy
 from harness.wait import wait_until
@@ -117,6 +121,52 @@ def test_a_master_that_becomes_a_replica(start, make_redis, read_only, word):
         client.execute_command("REPLICAOF", "NO", "ONE")
         wait_quiet(database)
         assert client.exists("item:1", "item:2") == 1
+
+
+# ---- a user with the rights that docs/operations.md names, and no others ----
+
+def documented_rights():
+    """Commands, of the paragraph that says what the user needs."""
+    with open(os.path.join(ROOT, "docs/operations.md"), encoding="utf-8") as f:
+        text = f.read().partition("The user of each target needs")[2]
+    return re.findall(r"\+[a-z]+", text.partition("\n\n")[0])
+
+
+def test_the_documented_rights_are_enough(start, make_redis, database, cli):
+    """For every rule, whole models, tasks and ping: so nothing else is sent,
+    such as KEYS or FLUSHDB."""
+    server = make_redis()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "least", "on", ">secret",
+                               "~*", "&*", *documented_rights())
+        _, daemon = start(
+            f"redis://least:secret@127.0.0.1:{server.port}/0",
+            '"item:{id}"', '{ hash: h, field: "{id}" }', '{ version: "v:{id}" }',
+            '{ fence: "f:{id}" }', '{ tag: "t:{id}" }', '{ pattern: "p:{id}:*" }',
+            '{ publish: c, message: "{id}" }', '{ stream: s, fields: [id] }',
+            "cacheops: {}")
+        large = [f"m:{n}" for n in range(250)]
+        cached = [f"q:{n}" for n in range(250)]
+        warm(client, "item:1", "f:1", "p:1:a", *large, *cached)
+        client.hset("h", mapping={"1": 1, "2": 1})
+        client.sadd("t:1", *large)
+        client.sadd("schemes:item", "id", "id,unknown")
+        client.sadd("conj:item:id=1", *cached)
+        client.set("v:1", 5)
+        client.execute_command("ACL", "LOG", "RESET")
+        touch(database, 1)
+        wait_quiet(database)
+        assert not client.exists("item:1", "f:1", "p:1:a", *large, *cached)
+        assert client.get("v:1") == "6" and client.hkeys("h") == ["2"]
+        database.execute("TRUNCATE item")
+        wait_quiet(database)
+        assert client.get("v:1") == "7" and not client.exists("h")
+        done = cli("ping", "-c", daemon.config.path)
+        assert done.status == 0, done.stderr
+        # A connection's name is a courtesy.
+        assert [entry["object"] for entry in client.acl_log()
+                if not entry["object"].startswith("client")] == []
+    assert database.value("SELECT count(*) FROM pgripple.rejected") == 0
 
 
 # ---- a cluster behind a proxy that hides it ----

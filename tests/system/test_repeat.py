@@ -86,21 +86,22 @@ def test_every_kind_of_rule_is_repeated(start, cache):
         '{ tag: "tag:{id}", repeat_after: 1h }',
         '{ pattern: "page:{id}:*", repeat_after: 1h }',
         '{ stream: "log", fields: [id], repeat_after: 1h }',
-        '{ key: "once:{id}" }')
+        '{ key: "once:{id}" }', limits={"tag_members": 10})
 
-    def fill():
-        warm(cache, "item:1", "f:1", "tagged", "page:1:a", "once:1")
+    def fill(n_tagged):
+        tagged = [f"tagged:{n}" for n in range(n_tagged)]
+        warm(cache, "item:1", "f:1", "page:1:a", "once:1", *tagged)
         cache.hset("items", mapping={"1": "cached"})
-        cache.sadd("tag:1", "tagged")
+        cache.sadd("tag:1", *tagged)
 
-    fill()
+    fill(1)
     cache.set("v:1", 1)
     touch(database)
     wait_until(lambda: not cache.exists("page:1:a"), what="the first scan")
     fence = cache.get("fence:f:1")
     assert sorted(cache.keys()) == ["fence:f:1", "log", "v:1"]
     wait_until(lambda: len(waiting(database)) == 2, what="a list and a scan")
-    fill()                                          # late, with the old row
+    fill(35)                                        # late, with the old row
     assert wait_for_the_hour(database)
     come_due(database)
     wait_quiet(database)

@@ -193,6 +193,10 @@ def test_stream(start, cache):
         {"model": "item", "whole": "true", "id": "*", "slug": "*"}]
     assert [entry["key"] for _, entry in cache.xrange("keys")] == [
         "item:1", "item:3", "item:*"]
+    database.execute("INSERT INTO item SELECT generate_series(10, 409)")
+    wait_quiet(database)
+    # Redis removes whole nodes, of 100 entries each.
+    assert 100 <= cache.xlen("log") <= 200 and cache.xlen("keys") == 403
 
 
 def test_filters(start, cache):
@@ -223,6 +227,15 @@ def test_any_text_makes_a_key(start, cache, value):
     database.execute("UPDATE item SET slug = %s WHERE id = 1", value)
     wait_quiet(database)
     assert cache.keys() == ["s:other"]
+
+
+def test_whole_model_says_what_goes_instead_of_what_rules_say(start, cache):
+    database, _ = start(['"item:{id}"', '{ version: "v" }'],
+                        model='    whole_model: ["page:*"]\n')
+    warm(cache, "item:1", "page:1")
+    cache.set("v", 1)
+    forget_everything(database)
+    assert sorted(cache.keys()) == ["item:1", "v"] and cache.get("v") == "2"
 
 
 def test_a_whole_model_is_spread_over_time(start, cache):
