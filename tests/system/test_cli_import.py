@@ -31,6 +31,16 @@ SHOP = """
     CREATE TABLE friend (
         a_id int REFERENCES customer, b_id int REFERENCES customer,
         PRIMARY KEY (a_id, b_id));
+    -- Not links: two keys that share a column, and one that is referred to.
+    CREATE TABLE pair (
+        tenant int, a_id int, b_id int, note text,
+        FOREIGN KEY (tenant, a_id) REFERENCES shop.customer,
+        FOREIGN KEY (tenant, b_id) REFERENCES shop.customer);
+    CREATE TABLE member (
+        id int PRIMARY KEY, customer_id int REFERENCES customer,
+        node_id int REFERENCES node);
+    CREATE TABLE badge (
+        id int PRIMARY KEY, member_id int REFERENCES member);
     CREATE TABLE arrow (
         id int PRIMARY KEY, "a->b" int REFERENCES node);
     CREATE TABLE measure (
@@ -123,7 +133,8 @@ def test_models_are_tables_and_nothing_else(cli, shop):
     assert sorted(tables) == sorted([
         "shop.customer", "shop.orders", "shop.orders_line", "node", "null",
         '"Größe: ""x"" {y}"', '"my table"', '"my-table"', "customer",
-        "log_lines", "friend", "arrow", "measure", "quick"])
+        "log_lines", "friend", "arrow", "measure", "quick", "pair", "member",
+        "badge"])
     assert found["customer"] == "customer"
     assert found["shop_customer"] == "shop.customer"
     # "orders" is a table: no prefix.
@@ -148,6 +159,8 @@ def test_keys_and_relations_are_those_of_the_schema(cli, shop):
     assert not any("a->b" in line for line in lines)
     assert "names or number of the columns do not go into a relation" in text
     assert "no primary key" in text
+    assert re.findall(r"(?m)^  (\S+):\n.*\n    # a link table", text) == [
+        "friend"]
 
 
 def test_only_what_was_asked_for(cli, shop):
@@ -157,6 +170,12 @@ def test_only_what_was_asked_for(cli, shop):
     assert sorted(models(text)) == ["node", "orders", "orders_line"]
     assert "orders_line.order_id -> orders.id" in relations(text)
     assert not any("customer" in line for line in relations(text))
+    # Most of these begin with "orders_", which is no prefix: "orders" is there.
+    shop.execute("CREATE TABLE shop.orders_note (id int PRIMARY KEY);"
+                 "CREATE TABLE shop.orders_tax (id int PRIMARY KEY)")
+    text = imported(cli, shop, "--table", "orders*")
+    assert sorted(models(text)) == [
+        "orders", "orders_line", "orders_note", "orders_tax"]
 
 
 @pytest.mark.parametrize("args, error", [
