@@ -93,7 +93,7 @@ wake_tasks(struct daemon *daemon)
 }
 
 static void
-on_batch_tasks(void *context)
+on_tasks(void *context)
 {
 	wake_tasks(context);
 }
@@ -374,7 +374,7 @@ make_redis(struct daemon *daemon, struct pgripple_error *err)
 	    .context = daemon,
 	    .on_change = on_target,
 	    .on_turn = on_turn,
-	    .on_tasks = on_batch_tasks,
+	    .on_tasks = on_tasks,
 	    .on_claimed_by_other = on_claimed_by_other,
 	};
 
@@ -391,7 +391,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    .on_proof = on_batch_proof,
 	    .on_empty = on_batch_empty,
 	    .on_end = on_batch_end,
-	    .on_tasks = on_batch_tasks,
+	    .on_tasks = on_tasks,
 	    .on_drift = on_batch_drift,
 	    .on_claimed_by_other = on_claimed_by_other,
 	};
@@ -399,6 +399,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    .context = daemon,
 	    .on_turn = on_turn,
 	    .on_claimed_by_other = on_claimed_by_other,
+	    .on_tasks = on_tasks,
 	};
 	struct batch_peers peers = {
 	    .work = daemon->work,

@@ -11,7 +11,9 @@
 #include <event2/event.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "core/operation.h"
 #include "flow/targets.h"
 #include "observe/log.h"
@@ -200,8 +202,12 @@ on_removed(void *context, enum session_outcome outcome,
 	if (is_claimed_by_other)
 		tasks->listener.on_claimed_by_other(tasks->listener.context);
 	if (outcome == SESSION_DONE) {
+		bool has_left = tasks->n_scans > 0;
+
 		tell_end(tasks);
 		tasks_step(tasks, TASKS_ON_REMOVED);
+		if (has_left)
+			tasks->listener.on_tasks(tasks->listener.context);
 	} else {
 		log_error(LOG_LEVEL_WARNING, "task.failed", err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);
@@ -209,17 +215,45 @@ on_removed(void *context, enum session_outcome outcome,
 	tasks->listener.on_turn(tasks->listener.context);
 }
 
+/* What is left to tasks of their own, as text. */
+static int
+print_later(struct tasks *tasks, const char **later, struct pgripple_error *err)
+{
+	const char *target = targets_name(tasks->targets, tasks->target);
+
+	if (later == NULL)
+		return pgripple_error_nomem(err);
+	for (size_t i = 0; i < tasks->n_scans; i++) {
+		CLEANUP(buf_done) struct buf text = BUF_INIT;
+		CLEANUP(buf_done) struct buf ascii = BUF_INIT;
+
+		operation_print(&text, &tasks->scans[i], target);
+		if (!text.failed)
+			json_write_ascii(&ascii, text.bytes, text.n);
+		if (text.failed || ascii.failed)
+			return pgripple_error_nomem(err);
+		later[i] = arena_copy(tasks->arena, ascii.bytes, ascii.n);
+		if (later[i] == NULL)
+			return pgripple_error_nomem(err);
+	}
+	return 0;
+}
+
 static void
 remove_task(struct tasks *tasks)
 {
 	struct pgripple_error err;
 	struct state_mark mark;
+	const char **later =
+	    arena_array(tasks->arena, tasks->n_scans, sizeof(*later));
 	struct task_end end = {
 	    .id = tasks->id,
 	    .reason = tasks->reason,
 	    .max_rejected = tasks->settings->limits.rejected_rows,
 	    .state = {targets_claim(tasks->targets)->owner, &mark,
 		is_marked(tasks)},
+	    .later = later,
+	    .n_later = tasks->n_scans,
 	};
 
 	if (is_marked(tasks) &&
@@ -227,7 +261,8 @@ remove_task(struct tasks *tasks)
 		&tasks->mark, &mark, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_UNMARKED);
-	} else if (task_done(tasks->work, tasks->settings->postgres.schema,
+	} else if (print_later(tasks, later, &err) < 0 ||
+		   task_done(tasks->work, tasks->settings->postgres.schema,
 		       &end, on_removed, tasks, &err) < 0) {
 		log_error(LOG_LEVEL_WARNING, "task.failed", &err);
 		tasks_step(tasks, TASKS_ON_STATEMENT_FAILED);

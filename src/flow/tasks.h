@@ -23,6 +23,8 @@ struct tasks_listener {
 	void (*on_turn)(void *context);
 	/* Another daemon works: nothing can be removed. */
 	void (*on_claimed_by_other)(void *context);
+	/* It has left tasks. */
+	void (*on_tasks)(void *context);
 };
 
 /* quick: lists of quick operations; else all others. */

@@ -39,8 +39,10 @@ struct tasks {
 	/* Messages wait until the drains before them have come to their end. */
 	struct pgripple_operation *messages;
 	size_t n_messages;
-	/* What rows of django-cacheops left to be looked for, one after the
-	 * other, before messages. */
+	/* What rows of django-cacheops left to be looked for: one after the
+	 * other, before messages.  A list of quick ones, for whose end others
+	 * wait, leaves it, with what is to be drained, to tasks of their own.
+	 */
 	struct pgripple_operation *scans;
 	size_t n_scans;
 	size_t target;

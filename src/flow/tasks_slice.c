@@ -106,7 +106,7 @@ end_slice(struct tasks *tasks, bool is_last)
 static bool
 has_next(struct tasks *tasks)
 {
-	if (tasks->n_scans > 0) {
+	if (tasks->n_scans > 0 && !tasks->quick) {
 		start_over(tasks);
 		tasks->operations = &tasks->scans[--tasks->n_scans];
 		tasks->n_operations = 1;
@@ -148,6 +148,7 @@ take_leftovers(struct tasks *tasks, const struct redis_apply_result *result,
 	struct pgripple_operation *scans =
 	    arena_array(tasks->arena, result->n_leftovers, sizeof(*scans));
 	size_t n = 0, n_scans = 0;
+	bool is_apart;
 
 	if (more == NULL || scans == NULL)
 		return pgripple_error_nomem(err);
@@ -163,11 +164,12 @@ take_leftovers(struct tasks *tasks, const struct redis_apply_result *result,
 	for (size_t i = 0; i < result->n_leftovers; i++) {
 		const struct redis_leftover *left = &result->leftovers[i];
 
+		is_apart = left->is_pattern || tasks->quick;
 		if (left->key != NULL &&
 		    leftovers_add(tasks->arena, result, left,
 			&tasks->operations[left->operation],
-			left->is_pattern ? scans : more,
-			left->is_pattern ? &n_scans : &n, err) < 0)
+			is_apart ? scans : more, is_apart ? &n_scans : &n,
+			err) < 0)
 			return -1;
 	}
 	tasks->operations = more;

@@ -138,16 +138,53 @@ on_finished(void *context, const struct session_answer *answer)
 	    state_is_claimed_by_other(answer), answer->err);
 }
 
+/* They come from the same transactions as the task.  The parameter after those
+ * of the end. */
+static void
+print_later(
+    struct request *request, const char *schema, const struct task_end *end)
+{
+	struct buf *sql = &request->sql;
+
+	buf_printf(sql,
+	    "WITH later AS (INSERT INTO %s.task AS t "
+	    "(operation, from_xid, to_xid) "
+	    "SELECT l.operation::json, f.from_xid, f.to_xid "
+	    "FROM %s.task AS f, unnest($%d::text[]) AS l (operation) "
+	    "WHERE f.id = $1::bigint "
+	    "ON CONFLICT (md5(operation::text)) WHERE started IS NULL "
+	    "DO UPDATE SET from_xid = CASE WHEN t.from_xid IS NOT NULL "
+	    "AND excluded.from_xid IS NOT NULL "
+	    "THEN least(t.from_xid, excluded.from_xid) END, "
+	    "to_xid = CASE WHEN t.to_xid IS NOT NULL "
+	    "AND excluded.to_xid IS NOT NULL "
+	    "THEN greatest(t.to_xid, excluded.to_xid) END) ",
+	    schema, schema, end->reason == NULL ? 2 : 4);
+}
+
+static void
+add_later(struct request *request, const struct task_end *end)
+{
+	struct buf *operations = request_value(request);
+
+	array_open(operations);
+	for (size_t i = 0; i < end->n_later; i++)
+		array_add_string(operations, end->later[i]);
+	array_close(operations);
+}
+
 static void
 print_end(
     struct request *request, const char *schema, const struct task_end *end)
 {
 	buf_printf(request_value(request), "%" PRId64, end->id);
+	if (end->n_later > 0)
+		print_later(request, schema, end);
 	if (end->reason == NULL) {
 		buf_printf(&request->sql,
-		    "WITH gone AS (DELETE FROM %s.task WHERE id = $1::bigint "
+		    "%s gone AS (DELETE FROM %s.task WHERE id = $1::bigint "
 		    "RETURNING id) SELECT (SELECT count(*) FROM gone)",
-		    schema);
+		    end->n_later > 0 ? "," : "WITH", schema);
 	} else {
 		buf_printf(&request->sql,
 		    "SELECT %s.reject_task($1::bigint, $2, $3::bigint)",
@@ -156,6 +193,8 @@ print_end(
 		buf_printf(
 		    request_value(request), "%" PRId64, end->max_rejected);
 	}
+	if (end->n_later > 0)
+		add_later(request, end);
 	if (end->state.n_marks == 0)
 		return;
 	buf_add_string(&request->sql, ", ");

@@ -54,6 +54,9 @@ struct task_end {
 	int64_t max_rejected; /* rows that are kept */
 	/* The mark that was set behind it; none if it was not understood. */
 	struct state_change state;
+	/* What is left of it, as tasks of their own: JSON, in ASCII. */
+	const char *const *later;
+	size_t n_later;
 };
 
 /* The task is finished: removes it, or moves it to "rejected".  FAILED, and

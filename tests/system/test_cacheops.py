@@ -358,3 +358,33 @@ def test_a_repeat_comes_to_its_end_with_any_value_too(
     wait_until(is_gone, 30, "the repeat")
     wait_until(messages, 30, "the message of the repeat")
     wait_quiet(database)
+
+
+def test_a_repeat_that_leaves_a_long_scan_delays_no_other(
+        database, redis_server, cache, make_config, make_daemon):
+    database.execute(SCHEMA)
+    config = make_config(database.conninfo(), redis_server.url, GRAPH.replace(
+        "[cacheops: {}]", "[{ cacheops: {}, repeat_after: 300ms }]").replace(
+        "          - cacheops: { columns: { own: owner } }",
+        "          - { cacheops: {}, repeat_after: 300ms }\n"
+        "          - { publish: done, message: '{id}', repeat_after: 300ms }"),
+        {"tasks": {"spread": "60s"}})
+    install(config)
+    make_daemon(config)
+    heard = cache.pubsub(ignore_subscribe_messages=True)
+    heard.subscribe("done")
+    cache.sadd("schemes:app_team", "notes")
+    cache.sadd("schemes:app_tournament", "name")
+    cache.mset({f"other:{n}": 1 for n in range(30000)})
+    database.execute("UPDATE app_team SET notes = 'm' WHERE id = 1")
+    for what in "the change", "the repeat":
+        wait_until(lambda: heard.get_message(timeout=0.01), 15, what)
+    key = "conj:app_tournament:name=one"
+    cache.set(key, "stamp")
+    database.execute("UPDATE app_tournament SET name = 'x'")
+    wait_until(lambda: not cache.exists(key), 15, "the other change")
+    cache.set(key, "stamp")
+    wait_until(lambda: not cache.exists(key), 15, "the other repeat")
+    assert database.value(
+        "SELECT count(*) FROM pgripple.task"
+        " WHERE operation->>'pattern' = 'conj:app_team:notes=*'") > 0
