@@ -13,6 +13,7 @@
 #include "postgres/command.h"
 #include "postgres/embedded_sql.h"
 #include "postgres/quote.h"
+#include "postgres/survey.h"
 
 #define WRITTEN_SCHEMA "pgripple" /* as the files in sql/ call it */
 
@@ -158,8 +159,29 @@ add_models(struct buf *sql, const struct pgripple_table *table)
 	buf_add_string(sql, "]::text[]");
 }
 
+/* Without a catalog, what a rule takes from it is looked up when the script
+ * runs. */
 static void
-plan_watch(struct planning *planning, const struct pgripple_table *table)
+add_adopted(struct buf *sql, const struct pgripple_table *table,
+    const char *const *columns)
+{
+	CLEANUP(buf_done) struct buf source = BUF_INIT;
+
+	buf_add_string(&source, "(VALUES (");
+	quote_literal(&source, table->spelled);
+	buf_add_string(&source, "::regclass::oid, 0))");
+	sql->failed |= source.failed;
+	buf_add_string(sql, "\n    || ARRAY(SELECT a.name::text FROM (");
+	survey_print_adopted(sql, buf_string(&source));
+	buf_add_string(
+	    sql, ") AS a (place, name, not_null) WHERE a.name <> ALL (");
+	add_text_array(sql, columns, table->n_columns);
+	buf_add_string(sql, "))");
+}
+
+static void
+plan_watch(struct planning *planning, const struct pgripple_table *table,
+    bool is_offline)
 {
 	struct buf *sql = &planning->sql;
 	const char *columns[PGRIPPLE_MAX_COLUMNS];
@@ -172,6 +194,8 @@ plan_watch(struct planning *planning, const struct pgripple_table *table)
 	quote_literal(sql, table->spelled);
 	buf_add_string(sql, "::regclass, ");
 	add_text_array(sql, columns, table->n_columns);
+	if (is_offline && pgripple_table_adopts(table))
+		add_adopted(sql, table, columns);
 	buf_add_string(sql, ", ");
 	add_text_array(
 	    sql, (const char *const *)table->ignore, table->n_ignore);
@@ -238,7 +262,7 @@ write_plan(struct planning *planning, const struct pgripple_graph *graph,
 		add_step(planning, INSTALL_NOTIFY, options->notify_mode);
 	}
 	for (size_t i = 0; i < graph->n_tables; i++)
-		plan_watch(planning, &graph->tables[i]);
+		plan_watch(planning, &graph->tables[i], catalog == NULL);
 	for (size_t i = 0; i < n_strays; i++)
 		plan_unwatch(planning, catalog->strays[i]);
 	return planning->sql.failed ? pgripple_error_nomem(err) : 0;

@@ -22,6 +22,11 @@ struct survey;
 struct survey *survey_new(const char *schema, struct pgripple_graph *graph);
 void survey_free(struct survey *survey);
 
+/* Appends the question for the columns that a rule takes from the catalog:
+ * (place, name, whether it is NOT NULL) of each, for the tables that the source
+ * has as (oid, place). */
+void survey_print_adopted(struct buf *sql, const char *source);
+
 /* False if nothing is left to be asked. */
 bool survey_next(struct survey *survey, struct request *ret_request);
 /* The answer to the latest question. */

@@ -32,16 +32,16 @@ add_adopting(struct survey *survey, struct request *request)
 /* Types whose values django-cacheops has in the names of its keys.  Of others
  * it may have them too (see "kinds"), but not as it comes, and the writer need
  * not pay for them. */
-bool
-survey_ask_all_columns(struct survey *survey, struct request *request)
+void
+survey_print_adopted(struct buf *sql, const char *source)
 {
-	bool is_needed = add_adopting(survey, request);
-
-	buf_add_string(&request->sql,
+	buf_printf(sql,
 	    "WITH RECURSIVE base AS ("
 	    "SELECT w.place, a.attnum, a.attname, a.attnotnull, "
 	    "a.atttypid AS type "
-	    "FROM unnest($1::oid[], $2::bigint[]) AS w (relid, place) "
+	    "FROM %s AS w (relid, place) ",
+	    source);
+	buf_add_string(sql,
 	    "JOIN pg_attribute AS a ON a.attrelid = w.relid "
 	    "WHERE a.attnum > 0 AND NOT a.attisdropped "
 	    "UNION ALL "
@@ -55,6 +55,14 @@ survey_ask_all_columns(struct survey *survey, struct request *request)
 	    "'float8', 'varchar', 'bpchar', 'name', 'uuid', 'date', 'time', "
 	    "'timestamptz', 'inet', 'cidr', 'macaddr']::regtype[]) "
 	    "ORDER BY b.place, b.attnum");
+}
+
+bool
+survey_ask_all_columns(struct survey *survey, struct request *request)
+{
+	bool is_needed = add_adopting(survey, request);
+
+	survey_print_adopted(&request->sql, "unnest($1::oid[], $2::bigint[])");
 	return is_needed;
 }
 

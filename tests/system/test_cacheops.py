@@ -239,6 +239,21 @@ def captured(database):
         " WHERE table_name = 'public.app_team'")
 
 
+def test_a_script_that_was_made_offline_captures_the_same(
+        database, make_config):
+    database.execute(SCHEMA)
+    config = make_config("host=/nowhere", "redis://127.0.0.1:1/0", GRAPH)
+    done = run_cli("sql", "-c", config.path)
+    assert done.status == 0, done.stdout + done.stderr
+    psql = subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d",
+                           database.conninfo()], input=done.stdout,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    assert psql.returncode == 0, psql.stdout
+    assert captured(database) == [
+        "own", "tournament_id", "id", "name", "mood"]
+
+
 def test_captured_are_the_columns_that_cacheops_can_name(at_work):
     database, reader, config, daemon = at_work
     assert captured(database) == [
