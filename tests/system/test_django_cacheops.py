@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 
 from django_project.at_work import ADDED, CHOSEN    # first: sets Django up
-from django_project.app.models import Team
+from django_project.app.models import CustomUser, Team
 from django_project.changes import CHANGES
 from django_project.queries import QUERIES
 from harness.flow import wait_quiet
@@ -42,7 +42,10 @@ def choose(graph):
         assert line.split(": {")[0] in offered, line
     kept = [line for line in graph.splitlines(True)
             if not line.startswith("#  - ")]
-    return "".join(kept) + CHOSEN + ADDED
+    text = "".join(kept) + CHOSEN + ADDED
+    user = "    table: app_customuser\n"
+    assert user in text
+    return text.replace(user, user + "    ignore: [last_login]\n")
 
 
 def read_all():
@@ -116,6 +119,20 @@ def test_what_is_rolled_back_drops_nothing(at_work):
     assert {"team_5", "teams_without_tournament"} <= gone
     assert not gone & {"team_1", "tournament_1", "games_of_a_team",
                        "teams_of_tournament_1", "tournament_page_3"}
+
+
+def test_what_is_ignored_drops_nothing(at_work):
+    at_work.fill()
+    read_all()
+    at_work.daemon.pause()
+    CustomUser.objects.filter(pk=6).update(last_login="2024-05-01T00:00Z")
+    assert at_work.database.changes() == []
+    CustomUser.objects.filter(pk=10).update(last_login="2024-05-01T00:00Z",
+                                            mmr=1)
+    at_work.daemon.resume()
+    wait_quiet(at_work.database)
+    gone = lost()
+    assert "user_10" in gone and "user_6" not in gone
 
 
 @pytest.mark.parametrize("name", CHANGES)
