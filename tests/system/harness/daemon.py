@@ -273,11 +273,18 @@ class Daemon:
 
     def rss_kb(self):
         """Resident memory."""
+        return self._memory_kb("VmRSS:")
+
+    def peak_kb(self):
+        """The most that resident memory has been."""
+        return self._memory_kb("VmHWM:")
+
+    def _memory_kb(self, name):
         with open(f"/proc/{self.pid}/status") as status:
             for line in status:
-                if line.startswith("VmRSS:"):
+                if line.startswith(name):
                     return int(line.split()[1])
-        raise AssertionError("no VmRSS: the daemon is dead")
+        raise AssertionError(f"no {name} the daemon is dead")
 
     def cpu_seconds(self):
         """Processor time used so far."""
