@@ -14,7 +14,7 @@ packages_for() {
         echo postgresql redis-server
         ;;
     test)
-        echo postgresql redis-server pgbouncer libcriterion-dev mandoc \
+        echo postgresql redis-server pgbouncer iproute2 libcriterion-dev mandoc \
             build-essential debhelper lintian systemd-journal-remote \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
             strace graphviz prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \

@@ -96,7 +96,7 @@ daemon_state(const struct daemon *daemon)
 		return DAEMON_STANDBY;
 	if (!session_is_up(daemon->work) || !listen_is_ready(daemon->listen))
 		return DAEMON_POSTGRES_DOWN;
-	if (daemon->catalog == NULL)
+	if (daemon->catalog == NULL || daemon->is_other_version)
 		return DAEMON_NOT_INSTALLED;
 	return can_apply(daemon) ? DAEMON_LIVE : DAEMON_REDIS_DOWN;
 }
@@ -230,6 +230,8 @@ daemon_turn(struct daemon *daemon)
 		return;
 	if (daemon->describe_due)
 		daemon_describe(daemon);
+	else if (daemon->is_other_version)
+		return;
 	else if (daemon->recognise_due && daemon->catalog != NULL)
 		daemon_recognise(daemon);
 	else if (daemon->coverage_due && daemon->catalog != NULL)

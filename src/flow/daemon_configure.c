@@ -170,6 +170,32 @@ judge_current(struct daemon *daemon, struct catalog *catalog)
 	daemon_look_at_state(daemon);
 }
 
+/* Tables may be gone that our statements need, or mean something else: nothing
+ * is done until both are of one version.  The outbox keeps everything. */
+static void
+wait_for_version(struct daemon *daemon, const struct catalog *catalog)
+{
+	log_event(LOG_LEVEL_ERROR, "catalog.version",
+	    log_string(
+		"schema", daemon->configuration->settings->postgres.schema),
+	    log_int("version", catalog->schema_version),
+	    log_int("wanted", CATALOG_SCHEMA_VERSION),
+	    log_string("hint",
+		catalog->schema_version < CATALOG_SCHEMA_VERSION
+		    ? "Run \"pgripple install\"; the daemon waits for it."
+		    : "Start a pgripple of the version that was installed; "
+		      "meanwhile the outbox keeps all changes."));
+	daemon->is_other_version = true;
+	daemon_look_at_state(daemon);
+}
+
+static bool
+is_usable(const struct catalog *catalog)
+{
+	return catalog->installed &&
+	       catalog->schema_version == CATALOG_SCHEMA_VERSION;
+}
+
 static void
 on_described(void *context, enum session_outcome outcome,
     struct catalog *catalog, const struct pgripple_error *err)
@@ -179,7 +205,8 @@ on_described(void *context, enum session_outcome outcome,
 
 	daemon->described = NULL;
 	daemon->describe_failed =
-	    outcome != SESSION_DONE || !catalog->installed;
+	    outcome != SESSION_DONE || !is_usable(catalog);
+	daemon->is_other_version &= daemon->describe_failed;
 	if (outcome != SESSION_DONE)
 		log_error(LOG_LEVEL_WARNING, "catalog.failed", err);
 	else if (!catalog->installed) {
@@ -189,6 +216,9 @@ on_described(void *context, enum session_outcome outcome,
 		    log_string("hint",
 			"Run \"pgripple install\"; the daemon waits for "
 			"it."));
+		catalog_free(catalog);
+	} else if (!is_usable(catalog)) {
+		wait_for_version(daemon, catalog);
 		catalog_free(catalog);
 	} else if (is_candidate) {
 		judge_candidate(daemon, catalog);

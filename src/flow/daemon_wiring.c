@@ -185,6 +185,15 @@ on_listen_down(void *context, const struct pgripple_error *err UNUSED)
 	daemon_look_at_state(daemon);
 }
 
+/* A statement may take long, but not on a server that is frozen or cut off. */
+static void
+on_listen_silence(void *context)
+{
+	struct daemon *daemon = context;
+
+	session_hurry(daemon->work);
+}
+
 static void
 on_standby(void *context)
 {
@@ -346,6 +355,7 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	    .on_claimed = on_claimed,
 	    .on_ready = on_listen_ready,
 	    .on_down = on_listen_down,
+	    .on_silence = on_listen_silence,
 	    .on_ring = on_ring,
 	    .on_standby = on_standby,
 	    .on_locked = on_doorbell_locked,

@@ -314,6 +314,9 @@ on_down(void *context, const struct pgripple_error *err)
 	listen->is_ready = false;
 	listen->is_standby = false;
 	(void)event_del(listen->retry); /* fails only if not added */
+	if (session_was_silent(listen->session) &&
+	    listen->listener.on_silence != NULL)
+		listen->listener.on_silence(listen->listener.context);
 	if (was_ready)
 		listen->listener.on_down(listen->listener.context, err);
 }

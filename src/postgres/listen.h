@@ -34,6 +34,8 @@ struct listen_listener {
 	void (*on_ready)(void *context);
 	/* Deaf, and L and K are gone, until on_ready comes again. */
 	void (*on_down)(void *context, const struct pgripple_error *err);
+	/* Also: the server did not answer in time.  May be NULL. */
+	void (*on_silence)(void *context);
 	/* The doorbell rang, at least once. */
 	void (*on_ring)(void *context);
 	/* Another daemon has L: told once, until there is a change. */

@@ -59,11 +59,13 @@ struct session {
 	uint64_t serial; /* how often a state was entered */
 	uint64_t number; /* how often it came up */
 	int64_t due_us; /* of the timer; 0: it does not run */
+	int64_t sent_us; /* the statement under way */
 	struct backoff backoff;
 	struct statement statement;
 	char *heartbeat; /* the caller's */
 	PGresult *result; /* the answer that is being told */
 	struct pgripple_error why; /* of the latest loss */
+	bool was_silent; /* that is why */
 	bool is_lost; /* to be told from the loop */
 	bool is_abandoned; /* the statement, to be told from the loop */
 	struct pgripple_error told; /* the latest warning */
@@ -320,6 +322,7 @@ send_statement(struct session *session, const char *sql, int n_values,
 		lose_from_loop(session);
 		return -1;
 	}
+	session->sent_us = clock_monotonic_us();
 	if (session->options.statement_timeout_ms > 0)
 		set_timer(session,
 		    session->options.statement_timeout_ms + ANSWER_GRACE_MS);
@@ -629,6 +632,7 @@ take_report(struct session *session, struct link_report *report)
 	bool was_up = session_is_up(session);
 
 	if (report->lost) {
+		session->was_silent = false;
 		session->why = report->err;
 		session_step(session, SESSION_ON_LOST);
 		return;
@@ -718,6 +722,7 @@ take_timer(struct session *session)
 	if (has_arrived(session))
 		return;
 	say_what_is_late(session);
+	session->was_silent = session_is_up(session);
 	session_step(session, SESSION_ON_TIMER);
 }
 
@@ -815,6 +820,23 @@ session_set_heartbeat(
 	free(session->heartbeat);
 	session->heartbeat = copy;
 	return 0;
+}
+
+void
+session_hurry(struct session *session)
+{
+	int64_t heartbeat_ms = session->options.heartbeat_ms;
+	int64_t waited_ms = (clock_monotonic_us() - session->sent_us) / 1000;
+
+	if (session->state == SESSION_BUSY && heartbeat_ms > 0)
+		set_timer(session,
+		    waited_ms < heartbeat_ms ? heartbeat_ms - waited_ms : 0);
+}
+
+bool
+session_was_silent(const struct session *session)
+{
+	return session->was_silent;
 }
 
 void

@@ -106,6 +106,12 @@ int session_script(struct session *session, const char *sql,
 int session_set_heartbeat(struct session *session, const char *sql,
     struct pgripple_error *err) MUST_CHECK;
 
+/* The other session of the same server has found it silent: what is under way
+ * gets no more time than a heartbeat, instead of a statement's. */
+void session_hurry(struct session *session);
+/* It went down last because nothing came in time. */
+bool session_was_silent(const struct session *session);
+
 /* Gives the connection up and starts over, because of what *err says: for
  * users who see that it is of no use.  Takes effect from the event loop. */
 void session_give_up(struct session *session, const struct pgripple_error *err);

@@ -345,6 +345,18 @@ session_set_heartbeat(struct session *session UNUSED, const char *sql UNUSED,
 	return 0;
 }
 
+/* Silence ends a session of this world by the statement's own deadline. */
+void
+session_hurry(struct session *session UNUSED)
+{
+}
+
+bool
+session_was_silent(const struct session *session UNUSED)
+{
+	return false;
+}
+
 void
 session_give_up(struct session *session, const struct pgripple_error *err)
 {

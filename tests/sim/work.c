@@ -518,6 +518,7 @@ make_catalog(struct pgripple_graph *graph)
 		}
 	}
 	catalog->installed = true;
+	catalog->schema_version = CATALOG_SCHEMA_VERSION;
 	catalog->notify_mode = "adaptive";
 	pgripple_graph_settle(graph);
 	return catalog;
