@@ -13,6 +13,7 @@
 #include "base/json_read.h"
 
 #include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -392,7 +393,7 @@ json_member(const struct json *object, const char *key)
 {
 	size_t length = strlen(key);
 
-	if (object->kind != JSON_OBJECT)
+	if (object == NULL || object->kind != JSON_OBJECT)
 		return NULL;
 	for (const struct json *at = object->first; at != NULL; at = at->next)
 		if (at->key_length == length &&
@@ -409,4 +410,29 @@ json_is(const struct json *string, const char *text)
 	return string != NULL && string->kind == JSON_STRING &&
 	       string->length == length &&
 	       memcmp(string->text, text, length) == 0;
+}
+
+const char *
+json_text(const struct json *object, const char *key)
+{
+	const struct json *member = json_member(object, key);
+
+	return member != NULL && (member->kind == JSON_STRING ||
+				     member->kind == JSON_NUMBER)
+		   ? member->text
+		   : "";
+}
+
+int64_t
+json_int(const struct json *object, const char *key)
+{
+	return strtoll(json_text(object, key), NULL, 10);
+}
+
+bool
+json_is_true(const struct json *object, const char *key)
+{
+	const struct json *member = json_member(object, key);
+
+	return member != NULL && member->kind == JSON_TRUE;
 }

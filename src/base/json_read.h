@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <stdint.h>
+
 #include "base/util.h"
 
 struct arena;
@@ -40,9 +42,15 @@ const char *json_kind_name(enum json_kind kind);
 int json_read(struct arena *arena, const char *text, size_t length,
     struct json **ret_root, struct pgripple_error *err) MUST_CHECK;
 
-/* The member of an object, NULL if there is none or if it is no object. */
+/* The member of an object, NULL if there is none or if it is no object; NULL
+ * is none. */
 const struct json *json_member(const struct json *object, const char *key);
 /* Whether it is that string; NULL is none. */
 bool json_is(const struct json *string, const char *text);
+/* A member's text, as STRING or NUMBER; "" if there is none. */
+const char *json_text(const struct json *object, const char *key);
+/* A member as a number; 0 if it is none. */
+int64_t json_int(const struct json *object, const char *key);
+bool json_is_true(const struct json *object, const char *key);
 
 #endif

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json_read.h"
 #include "base/utf8.h"
 
 static void
@@ -175,4 +176,46 @@ json_write_member_int(struct buf *buf, const char *key, int64_t value)
 {
 	json_write_key(buf, key);
 	json_write_int(buf, value);
+}
+
+static void
+write_children(struct buf *buf, const struct json *value)
+{
+	for (const struct json *at = value->first; at != NULL; at = at->next) {
+		if (at != value->first)
+			buf_add_char(buf, ',');
+		if (value->kind == JSON_OBJECT) {
+			json_write_quoted(buf, at->key, at->key_length);
+			buf_add_char(buf, ':');
+		}
+		json_write_tree(buf, at);
+	}
+}
+
+void
+json_write_tree(struct buf *buf, const struct json *value)
+{
+	switch (value->kind) {
+	case JSON_NULL:
+	case JSON_TRUE:
+	case JSON_FALSE:
+		buf_add_string(buf, json_kind_name(value->kind));
+		break;
+	case JSON_NUMBER:
+		buf_add(buf, value->text, value->length);
+		break;
+	case JSON_STRING:
+		json_write_quoted(buf, value->text, value->length);
+		break;
+	case JSON_ARRAY:
+		buf_add_char(buf, '[');
+		write_children(buf, value);
+		buf_add_char(buf, ']');
+		break;
+	case JSON_OBJECT:
+		buf_add_char(buf, '{');
+		write_children(buf, value);
+		buf_add_char(buf, '}');
+		break;
+	}
 }

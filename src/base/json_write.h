@@ -22,6 +22,9 @@ void json_write_quoted(struct buf *buf, const char *bytes, size_t n);
 /* Copies JSON text with every character beyond ASCII as an escape: for a
  * server whose encoding may not have it. */
 void json_write_ascii(struct buf *buf, const char *json, size_t n);
+/* A whole tree, as it was read. */
+struct json;
+void json_write_tree(struct buf *buf, const struct json *value);
 void json_write_int(struct buf *buf, int64_t value);
 void json_write_bool(struct buf *buf, bool value);
 

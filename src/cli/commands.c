@@ -150,6 +150,23 @@ const struct cli_command cli_commands[] = {
 	.run = ping_command,
     },
     {
+	.name = "status",
+	.summary = "how does it go? backlog, rates, daemons, problems",
+	.help =
+	    "Prints what waits in the outbox and for how long, rates, daemons, "
+	    "their peers,\ntasks, rejected changes, gaps in the capture, and "
+	    "what is not as it should be.\nAsks the database, and the daemon "
+	    "at "
+	    "http.listen.\n\n"
+	    "Exit status: 0 all is well, 1 something is not, 69 the database "
+	    "is unreachable.",
+	.examples = "  pgripple status\n"
+		    "  pgripple status --watch\n"
+		    "  pgripple status --json | jq .problems",
+	.options = SERVERS | OPTION(JSON) | OPTION(WATCH),
+	.run = status_command,
+    },
+    {
 	.name = "tail",
 	.summary = "follow the daemon's log; why did this key go?",
 	.help =

@@ -39,6 +39,7 @@ enum exit_status install_command(const struct cli_call *call);
 enum exit_status run_command(const struct cli_call *call);
 enum exit_status explain_command(const struct cli_call *call);
 enum exit_status invalidate_command(const struct cli_call *call);
+enum exit_status status_command(const struct cli_call *call);
 enum exit_status tail_command(const struct cli_call *call);
 enum exit_status ping_command(const struct cli_call *call);
 enum exit_status rejected_command(const struct cli_call *call);

@@ -41,6 +41,7 @@ const struct option_info option_table[] = {
     {OPTION_KEY, 0, "key", "KEY", "only what removed this key"},
     {OPTION_UNIT, 0, "unit", "NAME", "the systemd unit; pgripple unless given"},
     {OPTION_NO_FOLLOW, 0, "no-follow", NULL, "end when all is read"},
+    {OPTION_WATCH, 0, "watch", NULL, "again every 2 s, until interrupted"},
     {OPTION_ALL, 0, "all", NULL, "every row of every model"},
     {OPTION_DRY_RUN, 0, "dry-run", NULL,
 	"show what would be done, and ask for nothing"},
@@ -209,6 +210,7 @@ set_option(struct options *options, const struct option_info *option,
 		options->unit = value;
 		return 0;
 	case OPTION_NO_FOLLOW:
+	case OPTION_WATCH:
 	case OPTION_JSON:
 	case OPTION_ALL:
 	case OPTION_DRY_RUN:

@@ -10,6 +10,7 @@
  */
 #include "cli/tail_line.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,23 +18,6 @@
 #include "cli/output.h"
 
 #define PATH_SEPARATOR ">" /* of the log's field "path" */
-
-static const char *
-text_of(const struct json *line, const char *name)
-{
-	const struct json *member = json_member(line, name);
-
-	return member == NULL || (member->kind != JSON_STRING &&
-				     member->kind != JSON_NUMBER)
-		   ? ""
-		   : member->text;
-}
-
-static long long
-number_of(const struct json *line, const char *name)
-{
-	return strtoll(text_of(line, name), NULL, 10);
-}
 
 static void
 add_styled(struct buf *buf, enum output_style style, const char *text)
@@ -62,7 +46,7 @@ add_safe(struct buf *buf, const char *text, size_t n)
 static void
 add_text(struct buf *buf, const struct json *line, const char *name)
 {
-	const char *text = text_of(line, name);
+	const char *text = json_text(line, name);
 
 	add_safe(buf, text, strlen(text));
 }
@@ -121,7 +105,7 @@ local_time(const struct json *line, struct tm *ret_local)
 	struct tm utc = {0};
 	time_t seconds;
 
-	if (strptime(text_of(line, "ts"), "%Y-%m-%dT%H:%M:%S", &utc) == NULL)
+	if (strptime(json_text(line, "ts"), "%Y-%m-%dT%H:%M:%S", &utc) == NULL)
 		return false;
 	seconds = timegm(&utc);
 	return localtime_r(&seconds, ret_local) != NULL;
@@ -140,7 +124,7 @@ tail_line_day(const struct json *line, char ret_day[TAIL_DAY])
 static void
 add_time(struct buf *buf, const struct json *line)
 {
-	const char *fraction = strchr(text_of(line, "ts"), '.');
+	const char *fraction = strchr(json_text(line, "ts"), '.');
 	struct tm local;
 	char text[32];
 	int ms;
@@ -156,10 +140,10 @@ add_time(struct buf *buf, const struct json *line)
 }
 
 static void
-add_rows(struct buf *buf, long long n)
+add_rows(struct buf *buf, int64_t n)
 {
 	if (n != 1)
-		buf_printf(buf, " (%lld rows)", n);
+		buf_printf(buf, " (%" PRId64 " rows)", n);
 }
 
 /* ---- a change ---- */
@@ -168,11 +152,11 @@ add_rows(struct buf *buf, long long n)
 static bool
 goes_on(const struct json *path, const struct json *paths)
 {
-	const char *text = text_of(path, "path");
+	const char *text = json_text(path, "path");
 	size_t n = strlen(text);
 
 	for (const struct json *at = paths->first; at != NULL; at = at->next) {
-		const char *other = text_of(at, "path");
+		const char *other = json_text(at, "path");
 
 		if (strncmp(other, text, n) == 0 &&
 		    other[n] == PATH_SEPARATOR[0])
@@ -184,7 +168,7 @@ goes_on(const struct json *path, const struct json *paths)
 static void
 add_path(struct buf *buf, const struct json *path)
 {
-	const char *at = text_of(path, "path");
+	const char *at = json_text(path, "path");
 
 	for (;;) {
 		size_t n = strcspn(at, PATH_SEPARATOR);
@@ -198,7 +182,7 @@ add_path(struct buf *buf, const struct json *path)
 	if (json_member(path, "whole") != NULL)
 		buf_add_string(buf, " (whole)");
 	else
-		add_rows(buf, number_of(path, "rows"));
+		add_rows(buf, json_int(path, "rows"));
 }
 
 static void
@@ -222,7 +206,7 @@ static void
 add_keys(struct buf *buf, const struct json *line)
 {
 	const struct json *keys = json_member(line, "first_keys");
-	long long left = number_of(line, "keys") + number_of(line, "patterns");
+	int64_t left = json_int(line, "keys") + json_int(line, "patterns");
 
 	buf_add_string(buf, " | ");
 	if (left == 0)
@@ -236,20 +220,20 @@ add_keys(struct buf *buf, const struct json *line)
 			add_value(buf, at);
 		}
 		buf_add_string(buf, output_end(stdout, OUTPUT_GOOD));
-		if (left > (long long)keys->n_children)
-			buf_printf(buf, " and %lld more",
-			    left - (long long)keys->n_children);
+		if (left > (int64_t)keys->n_children)
+			buf_printf(buf, " and %" PRId64 " more",
+			    left - (int64_t)keys->n_children);
 	} else if (left > 0) {
-		buf_printf(
-		    buf, "%lld key%s, not told", left, left == 1 ? "" : "s");
+		buf_printf(buf, "%" PRId64 " key%s, not told", left,
+		    left == 1 ? "" : "s");
 	}
 }
 
 static void
-add_duration(struct buf *buf, long long us)
+add_duration(struct buf *buf, int64_t us)
 {
 	if (us < 1000)
-		buf_printf(buf, " | %lld us", us);
+		buf_printf(buf, " | %" PRId64 " us", us);
 	else if (us < 1000000)
 		buf_printf(buf, " | %.1f ms", (double)us / 1000);
 	else
@@ -271,12 +255,12 @@ add_change(struct buf *buf, const struct json *line)
 		add_text(buf, line, "whole");
 		buf_add_char(buf, ')');
 	} else {
-		add_rows(buf, number_of(line, "rows"));
+		add_rows(buf, json_int(line, "rows"));
 	}
 	add_paths(buf, line);
 	add_keys(buf, line);
-	add_duration(buf, number_of(line, "us"));
-	buf_printf(buf, ", xid %lld", number_of(line, "xid"));
+	add_duration(buf, json_int(line, "us"));
+	buf_printf(buf, ", xid %" PRId64 "", json_int(line, "xid"));
 	if (postponed != NULL) {
 		buf_add_string(buf, ", postponed on ");
 		add_value(buf, postponed);
@@ -322,7 +306,8 @@ static void
 add_event(struct buf *buf, const struct json *line)
 {
 	add_level(buf, line);
-	add_word(buf, text_of(line, "event"), strlen(text_of(line, "event")));
+	add_word(
+	    buf, json_text(line, "event"), strlen(json_text(line, "event")));
 	for (const struct json *at = line->first; at != NULL; at = at->next) {
 		if (is_head(at))
 			continue;

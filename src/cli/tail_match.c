@@ -69,16 +69,6 @@ covers(const struct json *removed, const char *key)
 		   fnmatch(removed->text, key, 0) == 0);
 }
 
-static size_t
-count_of(const struct json *line, const char *name)
-{
-	const struct json *count = json_member(line, name);
-
-	return count == NULL || count->kind != JSON_NUMBER
-		   ? 0
-		   : (size_t)strtoull(count->text, NULL, 10);
-}
-
 static enum tail_match
 match_key(const struct json *line, const char *key)
 {
@@ -97,7 +87,8 @@ match_key(const struct json *line, const char *key)
 	}
 	if (json_member(line, "models") == NULL)
 		return TAIL_NO;
-	return count_of(line, "keys") + count_of(line, "patterns") > told
+	return json_int(line, "keys") + json_int(line, "patterns") >
+		       (int64_t)told
 		   ? TAIL_MAYBE
 		   : TAIL_NO;
 }

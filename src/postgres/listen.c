@@ -28,7 +28,6 @@
 
 /* The second key of the advisory locks; the first is the schema's. */
 #define LOCK_K 1
-#define LOCK_L 2
 
 struct listen {
 	struct session *session;
@@ -151,8 +150,8 @@ compete(struct listen *listen)
 	    "AND a.pid <> pg_backend_pid() "
 	    "AND clock_timestamp() - greatest(a.query_start, a.state_change) "
 	    "> %" PRId64 " * interval '1 ms')",
-	    listen->lock_class, LOCK_L, listen->lock_class, LOCK_L,
-	    listen->patience_ms);
+	    listen->lock_class, LISTEN_LOCK_L, listen->lock_class,
+	    LISTEN_LOCK_L, listen->patience_ms);
 	run(listen, &sql, on_competed);
 }
 

@@ -21,6 +21,9 @@
 #include "postgres/session.h"
 #include "postgres/state.h"
 
+/* The advisory lock of the daemon that works, in the class of the schema. */
+#define LISTEN_LOCK_L 2
+
 struct listen;
 
 struct listen_listener {
