@@ -58,6 +58,14 @@ def write_the_future(world):
     assert "future" in world.client().get("team:1")
 
 
+def start_and_be_known(world):
+    """Until the daemon has noted which server this is."""
+    world.start()
+    wait_until(lambda: world.database.value(
+        "SELECT EXISTS (SELECT FROM pgripple.server)"), 30, "a look")
+    wait_quiet(world.database)
+
+
 def is_lost(world):
     return world.database.value(
         "SELECT name <> 'future' FROM app_team WHERE id = 1")
@@ -90,8 +98,7 @@ def test_a_crash_is_noticed_by_a_daemon_that_was_not_there(
     server = make_postgres(**LOSES_COMMITS)
     world = make_world_on(server, fenced=False,
                           settings={"postgres": {"on_crash": "ignore"}})
-    world.start()
-    wait_quiet(world.database)
+    start_and_be_known(world)
     world.daemon.stop()
     server.restart()        # what was written so far is kept
     # No daemon has ever seen this commit.
@@ -175,8 +182,7 @@ def test_a_restored_backup_lacks_commits(make_postgres, make_world_on, how,
                                          expected):
     server = make_postgres(**KEEPS_COMMITS)
     world = make_world_on(server)
-    world.start()
-    wait_quiet(world.database)
+    start_and_be_known(world)
     backup = os.path.join(server.folder, "backup")
     if how == "dump":
         dump = server.run_tool("pg_dumpall", "-d", server.conninfo()).stdout
