@@ -294,6 +294,8 @@ submit(struct replay *replay, struct session *work, const struct repeat *repeat,
 	    .n_tasks = repeat->n_tasks,
 	    .max_tasks = settings->tasks.max_rows,
 	    .state = {replay->options.owner, &mark, 1},
+	    /* Nothing else remembers what is repeated. */
+	    .is_durable = true,
 	};
 
 	return outbox_acknowledge(work, settings->postgres.schema,

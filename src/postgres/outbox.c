@@ -378,6 +378,9 @@ add_answer(struct request *request, const char *schema,
 		add_part(request, ", ");
 		state_print_change(request, schema, &acknowledgement->state);
 	}
+	if (acknowledgement->is_durable)
+		add_part(
+		    request, ", set_config('synchronous_commit', 'on', true)");
 	if (acknowledgement->n_pongs == 0)
 		return;
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);

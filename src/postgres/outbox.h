@@ -93,6 +93,9 @@ struct outbox_acknowledgement {
 	size_t n_pongs;
 	/* The marks that were set behind what is acknowledged. */
 	struct state_change state;
+	/* A crash of the server must not take it back.  Of a batch it may:
+	 * its changes come back with it. */
+	bool is_durable;
 };
 
 /* n_gone counts the rows that left the outbox. */

@@ -376,6 +376,12 @@ take_back(const struct unflushed *at)
 	}
 }
 
+void
+database_flush(void)
+{
+	database.n_unflushed = 0;
+}
+
 /* Some of the newest transactions. */
 static void
 take_back_unflushed(void)
@@ -396,7 +402,6 @@ void
 database_crash(void)
 {
 	story("postgres crashes");
-	database.has_crashed = true;
 	for (struct transaction *at = database.transactions; at != NULL;
 	     at = at->next) {
 		unlock_rows(at);
@@ -407,23 +412,6 @@ database_crash(void)
 	for (struct backend *at = database.backends; at != NULL; at = at->next)
 		session_end_backend(at);
 	take_back_unflushed();
-}
-
-void
-database_touch_all(void)
-{
-	struct transaction *transaction = database_begin();
-
-	for (int table = 0; table < N_TABLES; table++) {
-		struct hidden *change =
-		    &transaction->changes[transaction->n_changes++];
-
-		*change = (struct hidden){
-		    .table = (enum table)table, .id = ++database.last_id};
-		write_change(change);
-	}
-	transaction->rings = true;
-	database_end(transaction, true);
 }
 
 /* Backends. */

@@ -103,7 +103,6 @@ run_schedule(uint64_t seed)
 		: "",
 	    plan.breaks_postgres ? ", postgres breaks" : "",
 	    plan.kills ? ", kills" : "");
-	database.tells_crash = plan.goes_back;
 	faults_start(&plan);
 	daemons_start(plan.n_daemons,
 	    !plan.breaks_postgres && !plan.breaks_redis && !plan.kills);

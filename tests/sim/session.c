@@ -505,19 +505,13 @@ ask_smallest(struct query *query)
 	tell_int(query, 0, smallest);
 }
 
-/* A crash loses acknowledgements alone, which does no harm, unless they have
- * the tasks of a Redis that went back. */
+/* As with "on_crash: ignore": a crash takes back acknowledgements alone, which
+ * must do no harm by itself. */
 static void
 ask_server(struct query *query)
 {
-	bool has_crashed = database.has_crashed && database.tells_crash;
-
 	query->result.n_rows = 1;
-	(void)snprintf(query->result.cells[0], CELL_BYTES,
-	    has_crashed ? "crash" : "known");
-	if (has_crashed)
-		database_touch_all();
-	database.has_crashed = false;
+	(void)snprintf(query->result.cells[0], CELL_BYTES, "known");
 }
 
 static void

@@ -150,6 +150,7 @@ struct acknowledge {
 	size_t n_tasks;
 	struct state state;
 	bool has_state;
+	bool is_durable;
 	struct outbox_acknowledged acknowledged;
 	outbox_acknowledge_cb done;
 	void *context;
@@ -212,6 +213,8 @@ execute_acknowledge(struct statement *statement)
 		database_add_task(acknowledge->tasks[i].operation,
 		    acknowledge->tasks[i].after_ms);
 	acknowledge->acknowledged.n_gone = acknowledge->n_ids;
+	if (acknowledge->is_durable)
+		database_flush();
 }
 
 static void
@@ -265,6 +268,7 @@ outbox_acknowledge(struct session *session, const char *schema UNUSED,
 	copy_acknowledgement(acknowledge, acknowledgement);
 	acknowledge->has_state =
 	    copy_state(&acknowledge->state, &acknowledgement->state);
+	acknowledge->is_durable = acknowledgement->is_durable;
 	acknowledge->done = done;
 	acknowledge->context = context;
 	return submit(session, acknowledge, err);

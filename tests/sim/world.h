@@ -136,8 +136,6 @@ struct state {
 
 struct database {
 	bool is_down;
-	bool has_crashed;
-	bool tells_crash; /* src/postgres/server.h */
 	struct state state;
 	struct table_row rows[N_TABLES][N_ROWS + 1];
 	struct outbox_entry outbox[MAX_OUTBOX];
@@ -173,8 +171,8 @@ extern struct database database;
 void database_start(void);
 void database_clear(void);
 void database_crash(void);
-/* Writes a change of every table as a whole. */
-void database_touch_all(void);
+/* What was committed so far survives a crash. */
+void database_flush(void);
 /* What a row and all that belong to it look like: what a cache holds. */
 uint64_t database_picture(enum table table, int row);
 const char *database_table_name(enum table table);
