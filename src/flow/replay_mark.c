@@ -90,6 +90,17 @@ replay_end_doubt(struct replay *replay)
 		replay->doubtful[0] = '\0';
 }
 
+/* Whether a mark can be believed that was set after an acknowledged batch and
+ * never acknowledged itself: who set it may have met a server that had gone
+ * back behind its connection, and not have lived to know.  That takes a
+ * promotion, which the server shows since the batch was acknowledged. */
+static bool
+may_follow(const struct replay *replay)
+{
+	return *memory_head(&replay->memory) == '\0' ||
+	       is_same_server(&replay->server, &replay->held_by);
+}
+
 bool
 replay_judge(struct replay *replay)
 {
@@ -108,10 +119,11 @@ replay_judge(struct replay *replay)
 	if (*mark == '\0')
 		return judge_absent(replay);
 	replay_read_mark(mark, name, after);
-	replay->reason = "its mark is not known";
-	if (memory_find(memory, name, &replay->lost) ||
-	    memory_find(memory, after, &replay->lost))
+	if (memory_find(memory, name, &replay->lost))
 		return replay->lost != NULL;
+	if (may_follow(replay) && memory_find(memory, after, &replay->lost))
+		return replay->lost != NULL;
+	replay->reason = "its mark is not known";
 	return true;
 }
 
