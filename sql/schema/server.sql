@@ -61,7 +61,7 @@ BEGIN
         RETURN;
     END IF;
     -- Else a crash could take back that anybody had ever asked.
-    PERFORM set_config('synchronous_commit', 'on', true);
+    PERFORM set_config('synchronous_commit', 'local', true);
     LOCK TABLE pgripple.server IN EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM pgripple.witness AS w WHERE w = now_is) THEN
         RETURN;     -- another daemon has just done it

@@ -379,8 +379,8 @@ add_answer(struct request *request, const char *schema,
 		state_print_change(request, schema, &acknowledgement->state);
 	}
 	if (acknowledgement->is_durable)
-		add_part(
-		    request, ", set_config('synchronous_commit', 'on', true)");
+		add_part(request,
+		    ", set_config('synchronous_commit', 'local', true)");
 	if (acknowledgement->n_pongs == 0)
 		return;
 	add_strings(request, acknowledgement->pongs, acknowledgement->n_pongs);
