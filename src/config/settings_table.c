@@ -43,7 +43,7 @@ const struct setting settings_table[] = {
     {"postgres.statement_timeout", SETTING_DURATION,
 	AT(postgres.statement_timeout_ms), "30s", 100, HOUR, NULL, false,
 	"How long one statement of the daemon may take."},
-    {"postgres.heartbeat", SETTING_DURATION, AT(postgres.heartbeat_ms), "5s",
+    {"postgres.heartbeat", SETTING_DURATION, AT(postgres.heartbeat_ms), "4s",
 	100, HOUR, NULL, false,
 	"How often the listening session is seen to be alive."},
     {"postgres.coverage_interval", SETTING_DURATION,

@@ -52,7 +52,7 @@ Test(settings, have_defaults)
 	cr_assert_eq(s->postgres.poll_interval_ms, 5000);
 	cr_assert_eq(s->postgres.connect_timeout_ms, 10000);
 	cr_assert_eq(s->postgres.statement_timeout_ms, 30000);
-	cr_assert_eq(s->postgres.heartbeat_ms, 5000);
+	cr_assert_eq(s->postgres.heartbeat_ms, 4000);
 	cr_assert_str_eq(s->redis.url, "redis://127.0.0.1:6379/0");
 	cr_assert_eq(s->redis.connect_timeout_ms, 5000);
 	cr_assert_eq(s->redis.command_timeout_ms, 5000);
