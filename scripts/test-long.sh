@@ -43,7 +43,7 @@ PGRIPPLE_EVERY_NTH=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \
     tests/fault/test_every_nth.py --rootdir . -q -s -p no:cacheprovider
 
 echo "== ten million schedules of the simulator"
-tests/sim/run.sh build-test 10000000
+tests/sim/run.sh build-test 10000000 "$(date +%s)000000"
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \
