@@ -90,6 +90,14 @@ def test_the_page_names_every_event(text):
     assert missing(events, text("pgripple.8")) == []
 
 
+def test_the_page_names_every_metric(text):
+    with open(f"{ROOT}/docs/metrics.md", encoding="utf-8") as file:
+        metrics = re.findall(r"^\| `((?:pgripple|process)_\w+)`", file.read(),
+                             re.M)
+    assert len(metrics) > 30
+    assert missing(metrics, text("pgripple.8")) == []
+
+
 def test_the_page_names_every_setting(text):
     with open(f"{ROOT}/docs/settings.md", encoding="utf-8") as file:
         keys = re.findall(r"^\| `([a-zA-Z_.]+)` \| .* \| (?:yes|no) \|",
