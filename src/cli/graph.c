@@ -44,6 +44,23 @@ parse_format(
 	return -1;
 }
 
+static enum picture_watch
+watch_of(const struct catalog_table *table)
+{
+	if (table->quoted == NULL)
+		return PICTURE_NO_TABLE;
+	switch (table->watch) {
+	case CATALOG_WATCHED:
+		return PICTURE_WATCHED;
+	case CATALOG_UNWATCHED:
+		return PICTURE_UNWATCHED;
+	case CATALOG_DIFFERENT:
+	case CATALOG_BROKEN:
+		return PICTURE_WRONG;
+	}
+	return PICTURE_WRONG;
+}
+
 /* Describes the graph and tells how each table is watched.  What is wrong with
  * the graph is not told here but by "check". */
 static enum exit_status
@@ -68,7 +85,7 @@ ask_database(struct arena *arena, const struct options *options,
 	if (catalog_describe(command, settings->postgres.schema,
 		configuration->graph, &catalog, &err) == 0) {
 		for (size_t i = 0; i < n; i++)
-			watches[i] = catalog_picture_watch(&catalog->tables[i]);
+			watches[i] = watch_of(&catalog->tables[i]);
 		catalog_free(catalog);
 		*ret_watches = watches;
 	} else {

@@ -219,6 +219,23 @@ answer_events(struct status *status, struct http_reply *reply)
 
 /* The picture. */
 
+static enum picture_watch
+watch_of(const struct catalog_table *table)
+{
+	if (table->quoted == NULL)
+		return PICTURE_NO_TABLE;
+	switch (table->watch) {
+	case CATALOG_WATCHED:
+		return PICTURE_WATCHED;
+	case CATALOG_UNWATCHED:
+		return PICTURE_UNWATCHED;
+	case CATALOG_DIFFERENT:
+	case CATALOG_BROKEN:
+		return PICTURE_WRONG;
+	}
+	return PICTURE_WRONG;
+}
+
 static int
 draw(struct status *status, struct arena *arena, struct pgripple_error *err)
 {
@@ -233,7 +250,7 @@ draw(struct status *status, struct arena *arena, struct pgripple_error *err)
 		if (watches == NULL)
 			return pgripple_error_nomem(err);
 		for (size_t i = 0; i < graph->n_tables; i++)
-			watches[i] = catalog_picture_watch(&catalog->tables[i]);
+			watches[i] = watch_of(&catalog->tables[i]);
 	}
 	if (picture_make(arena, graph, watches, &picture, err) < 0)
 		return -1;

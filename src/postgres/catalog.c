@@ -158,20 +158,3 @@ catalog_describe(struct command *command, const char *schema,
 	survey_free(survey);
 	return failed;
 }
-
-enum picture_watch
-catalog_picture_watch(const struct catalog_table *table)
-{
-	if (table->quoted == NULL)
-		return PICTURE_NO_TABLE;
-	switch (table->watch) {
-	case CATALOG_WATCHED:
-		return PICTURE_WATCHED;
-	case CATALOG_UNWATCHED:
-		return PICTURE_UNWATCHED;
-	case CATALOG_DIFFERENT:
-	case CATALOG_BROKEN:
-		return PICTURE_WRONG;
-	}
-	return PICTURE_WRONG;
-}

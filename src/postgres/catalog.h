@@ -12,7 +12,6 @@
 #include <pgripple/graph.h>
 
 #include "base/util.h"
-#include "core/picture.h"
 #include "postgres/session.h"
 
 struct command;
@@ -96,8 +95,5 @@ int catalog_describe_submit(struct session *session, const char *schema,
 int catalog_describe(struct command *command, const char *schema,
     struct pgripple_graph *graph, struct catalog **ret_catalog,
     struct pgripple_error *err) MUST_CHECK;
-
-/* How a picture of the graph shows it. */
-enum picture_watch catalog_picture_watch(const struct catalog_table *table);
 
 #endif
