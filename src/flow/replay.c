@@ -130,8 +130,7 @@ glance(struct replay *replay)
 	struct pgripple_error err;
 
 	wait_ms(replay, replay->settings->redis.look_interval_ms);
-	if (!is_idle(replay) || !replay->is_claimed ||
-	    settings_observes(replay->settings))
+	if (!is_idle(replay) || !replay->is_claimed || replay->observes)
 		return;
 	memcpy(replay->glanced_for, replay->mark, sizeof(replay->mark));
 	if (redis_look(replay->options.redis, replay->key, on_glanced, replay,
@@ -156,7 +155,7 @@ announce(struct replay *replay)
 static void
 see_claim(struct replay *replay)
 {
-	if (settings_observes(replay->settings))
+	if (replay->observes)
 		replay_step(replay, REPLAY_ON_KNOWN);
 	else if (replay->is_claimed)
 		replay_step(replay, REPLAY_ON_CLAIMED);
@@ -375,13 +374,14 @@ void
 replay_configure(struct replay *replay, const struct settings *settings,
     const struct pgripple_graph *graph)
 {
-	bool observed =
-	    replay->settings != NULL && settings_observes(replay->settings);
+	bool observed = replay->observes;
 
+	/* The settings of before are gone already. */
 	replay->settings = settings;
 	replay->graph = graph;
+	replay->observes = settings_observes(settings);
 	backoff_init(&replay->backoff, FIRST_PAUSE_MS, settings->retry_max_ms,
 	    STABLE_MS);
-	if (observed && !settings_observes(settings))
+	if (observed && !replay->observes)
 		drop(replay, "is not only observed any more");
 }

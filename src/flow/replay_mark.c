@@ -90,14 +90,25 @@ replay_end_doubt(struct replay *replay)
 		replay->doubtful[0] = '\0';
 }
 
-/* Whether a mark can be believed that was set after an acknowledged batch and
- * never acknowledged itself: who set it may have met a server that had gone
- * back behind its connection, and not have lived to know.  That takes a
- * promotion, which the server shows since the batch was acknowledged. */
 static bool
-may_follow(const struct replay *replay)
+is_proven(const struct replay *replay, const char *name)
+{
+	for (size_t i = 0; i < N_ELEMENTS(replay->proven); i++)
+		if (strcmp(replay->proven[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a mark can be believed that was set after an acknowledged batch and
+ * is not known to be acknowledged itself.  Who set it may have met a server
+ * that had gone back behind its connection, and not have lived to know: unless
+ * it was us, and we had the proof.  To go back so takes a promotion, which the
+ * server shows since the batch was acknowledged. */
+static bool
+may_follow(const struct replay *replay, const char *name)
 {
 	return *memory_head(&replay->memory) == '\0' ||
+	       is_proven(replay, name) ||
 	       is_same_server(&replay->server, &replay->held_by);
 }
 
@@ -121,7 +132,8 @@ replay_judge(struct replay *replay)
 	replay_read_mark(mark, name, after);
 	if (memory_find(memory, name, &replay->lost))
 		return replay->lost != NULL;
-	if (may_follow(replay) && memory_find(memory, after, &replay->lost))
+	if (may_follow(replay, name) &&
+	    memory_find(memory, after, &replay->lost))
 		return replay->lost != NULL;
 	replay->reason = "its mark is not known";
 	return true;
@@ -170,6 +182,15 @@ tell_full(struct replay *replay)
 }
 
 static void
+note_proof(struct replay *replay, const struct replay_mark *mark)
+{
+	memcpy(replay->mark, mark->text, sizeof(replay->mark));
+	memcpy(replay->proven[replay->n_proven++ % REPLAY_PROVEN], mark->name,
+	    MEMORY_NAME);
+	replay->is_full = false;
+}
+
+static void
 doubt(struct replay *replay, const struct replay_mark *mark,
     const struct redis_apply_result *result)
 {
@@ -191,8 +212,7 @@ replay_note(struct replay *replay, const struct replay_mark *mark,
 		return;
 	}
 	if (result->is_marked) {
-		memcpy(replay->mark, mark->text, sizeof(replay->mark));
-		replay->is_full = false;
+		note_proof(replay, mark);
 	} else if (outcome == REDIS_APPLY_DONE) {
 		tell_full(replay);
 	}

@@ -16,6 +16,8 @@ struct outbox_task;
 
 #define REPLAY_ID sizeof(((struct redis_server *)0)->run_id)
 
+#define REPLAY_PROVEN 128
+
 /* Which history of which server. */
 struct replay_server {
 	char run_id[REPLAY_ID];
@@ -27,6 +29,7 @@ struct replay {
 	struct replay_listener listener;
 	const struct settings *settings;
 	const struct pgripple_graph *graph;
+	bool observes; /* by the settings */
 
 	enum replay_state state;
 	struct event *timer;
@@ -50,6 +53,11 @@ struct replay {
 	uint64_t generation;
 	int64_t proven_us; /* monotonic */
 	bool is_full; /* the last mark was refused */
+
+	/* Marks of ours that were proven and perhaps never acknowledged, the
+	 * latest; a ring. */
+	char proven[REPLAY_PROVEN][MEMORY_NAME];
+	size_t n_proven; /* ever */
 
 	/* A mark that was set without proof, and on what; empty: none. */
 	char doubtful[MEMORY_NAME];
