@@ -114,7 +114,7 @@ if [ -x build-sanitized/pgripple ]; then
     system build-sanitized -n 4 -m "not sql and not once and not timing"
 fi
 
-check "fuzzing" scripts/fuzz.sh --seconds 20
+check "fuzzing" scripts/fuzz.sh --seconds 10
 check "Debian package" tests/package.sh
 
 if [ "$failed" -ne 0 ]; then
