@@ -155,6 +155,9 @@ def test_a_master_that_was_a_replica_for_a_moment(make_world, make_redis):
             client.wait(1, 5000)
         other.detach()
         other.promote()
+        # So that team 1 is among what the other one lacks.
+        world.database.execute("UPDATE app_team SET current_points ="
+                               " current_points + 1 WHERE id = 1")
         world.wait_for_work()
     world.check()
     other.client.set("team:1", "of long ago")

@@ -43,6 +43,8 @@ def server():
 @pytest.fixture
 def items(server):
     """A watched table, and one that is not."""
+    # A session of the test before may still give back its locks.
+    wait_until(server.is_up, what="room for a session")
     database = server.create_database(f"errors{next(database_numbers)}")
     database.install()
     database.execute("CREATE TABLE item (id int PRIMARY KEY, name text);"
