@@ -79,6 +79,14 @@ see_through(const struct replay *replay, const char *name)
 		   : replay->found;
 }
 
+static void
+note_proven(struct replay *replay, const char *name)
+{
+	size_t place = replay->n_proven++ % N_ELEMENTS(replay->proven);
+
+	(void)snprintf(replay->proven[place], MEMORY_NAME, "%s", name);
+}
+
 void
 replay_end_doubt(struct replay *replay)
 {
@@ -86,8 +94,10 @@ replay_end_doubt(struct replay *replay)
 	char after[MEMORY_NAME];
 
 	replay_read_mark(replay->found, name, after);
-	if (strcmp(name, replay->doubtful) == 0)
-		replay->doubtful[0] = '\0';
+	if (*name == '\0' || strcmp(name, replay->doubtful) != 0)
+		return;
+	replay->doubtful[0] = '\0';
+	note_proven(replay, name); /* by what it has replaced */
 }
 
 static bool
@@ -182,15 +192,6 @@ tell_full(struct replay *replay)
 }
 
 static void
-note_proof(struct replay *replay, const struct replay_mark *mark)
-{
-	memcpy(replay->mark, mark->text, sizeof(replay->mark));
-	memcpy(replay->proven[replay->n_proven++ % REPLAY_PROVEN], mark->name,
-	    MEMORY_NAME);
-	replay->is_full = false;
-}
-
-static void
 doubt(struct replay *replay, const struct replay_mark *mark,
     const struct redis_apply_result *result)
 {
@@ -212,12 +213,16 @@ replay_note(struct replay *replay, const struct replay_mark *mark,
 		return;
 	}
 	if (result->is_marked) {
-		note_proof(replay, mark);
+		memcpy(replay->mark, mark->text, sizeof(replay->mark));
+		replay->is_full = false;
 	} else if (outcome == REDIS_APPLY_DONE) {
 		tell_full(replay);
 	}
-	if (outcome == REDIS_APPLY_DONE)
-		replay->proven_us = clock_monotonic_us();
+	if (outcome != REDIS_APPLY_DONE)
+		return;
+	replay->proven_us = clock_monotonic_us();
+	if (result->is_marked)
+		note_proven(replay, mark->name);
 }
 
 int

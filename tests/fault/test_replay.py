@@ -136,11 +136,7 @@ def test_a_replica_that_lagged_is_promoted(make_world, make_redis):
         world.wait_for_work()
     world.check()
     shutil.rmtree(folder)
-    # What came after the mark is repeated; or, if that mark was never
-    # acknowledged and so is not believed, every model is.
-    wait_until(lambda: world.daemon.events("redis.went_back", after=mark)
-               or world.daemon.events("redis.whole_models", after=mark),
-               30, "the daemon to notice")
+    world.daemon.wait_for_event("redis.went_back", after=mark)
 
 
 def test_a_master_that_was_a_replica_for_a_moment(make_world, make_redis):
