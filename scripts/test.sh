@@ -115,7 +115,7 @@ if [ -x build-sanitized/pgripple ]; then
 fi
 
 check "fuzzing" scripts/fuzz.sh --seconds 10
-check "Debian package" tests/package.sh
+check "Debian package" as_root tests/package.sh
 
 if [ "$failed" -ne 0 ]; then
     begin "failed"

@@ -23,7 +23,8 @@ fi
 folder=$1
 
 mkdir "$folder/source"
-git archive HEAD | tar x -C "$folder/source"
+# The checkout may be somebody else's, who has called this through sudo.
+git -c safe.directory="$PWD" archive HEAD | tar x -C "$folder/source"
 if ! (cd "$folder/source" && dpkg-buildpackage -b -us -uc -j2) \
     >"$folder/log" 2>&1; then
     tail -40 "$folder/log"
