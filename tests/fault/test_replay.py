@@ -151,9 +151,11 @@ def test_a_master_that_was_a_replica_for_a_moment(make_world, make_redis):
             client.wait(1, 5000)
         other.detach()
         other.promote()
-        # So that team 1 is among what the other one lacks.
-        world.database.execute("UPDATE app_team SET current_points ="
-                               " current_points + 1 WHERE id = 1")
+        # So that team 1 is among what the other one lacks, whether a writer
+        # has deleted it or not.
+        world.database.execute(
+            "INSERT INTO app_team (id, name) VALUES (1, 'of now')"
+            " ON CONFLICT (id) DO UPDATE SET name = excluded.name")
         world.wait_for_work()
     world.check()
     other.client.set("team:1", "of long ago")
