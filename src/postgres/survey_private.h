@@ -35,6 +35,53 @@ struct survey {
 	size_t question; /* the next one */
 };
 
+/* Copies a value; NULL stays NULL.  Sets *failed when out of memory. */
+const char *survey_keep(struct survey *survey, const struct rows *rows,
+    size_t row, int column, bool *failed);
+
+/* Questions: ask is false if there is no need to, take is told the answer. */
+
+/* survey_tables.c: whether tables and columns are there, and their types. */
+/* Parameters $1 (oids of tables) and $2 (names): one entry for each wanted
+ * column of a table that exists, and $3 tells which. */
+void survey_add_wanted(struct survey *survey, struct request *request);
+bool survey_ask_tables(struct survey *survey, struct request *request);
+int survey_take_tables(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+bool survey_ask_columns(struct survey *survey, struct request *request);
+int survey_take_columns(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+
+/* survey_missing.c: names near those that are missing. */
+/* The catalog named it at an earlier look: now it is gone, and nobody needs
+ * it. */
+bool survey_is_adopted(struct survey *survey, const struct wanted *wanted);
+bool survey_ask_names(struct survey *survey, struct request *request);
+int survey_take_names(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+void survey_report_missing(struct survey *survey);
+void survey_forget_dropped_columns(struct survey *survey);
+
+/* survey_match.c: how the columns of relations are compared. */
+bool survey_ask_casts(struct survey *survey, struct request *request);
+int survey_take_casts(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+
+/* survey_installed.c: the installed objects, what they say of values, and the
+ * triggers. */
+bool survey_ask_installed(struct survey *survey, struct request *request);
+int survey_take_installed(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+bool survey_ask_versions(struct survey *survey, struct request *request);
+int survey_take_versions(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+bool survey_ask_values(struct survey *survey, struct request *request);
+int survey_take_values(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+bool survey_ask_watched(struct survey *survey, struct request *request);
+int survey_take_watched(struct survey *survey, const struct rows *rows,
+    struct pgripple_error *err) MUST_CHECK;
+
 /* survey_adopt.c: what rules take from the catalog that the file leaves out.
  * First the columns of a table, then, as they are known, its one-to-one
  * fields. */
