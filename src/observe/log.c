@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "observe/log_journal.h"
 #include "observe/log_line.h"
 #include "observe/log_sink.h"
 #include "observe/metrics.h"
@@ -37,6 +38,7 @@ static struct {
 	struct map rates; /* event -> struct rate */
 	struct buf line; /* kept from line to line */
 	struct buf copy; /* the same as JSON, where it is text */
+	struct buf entry; /* the same with its fields, for the journal */
 } state = {.options = {LOG_LEVEL_INFO, LOG_FORMAT_AUTO, true}};
 
 const char *
@@ -75,6 +77,7 @@ log_configure(const struct log_options *options)
 	state.colour = state.is_text && terminal && is_colour_wanted();
 	state.is_open = true;
 	log_sink_open();
+	log_journal_open(LOG_JOURNAL_SOCKET);
 }
 
 bool
@@ -155,6 +158,43 @@ keep(const struct log_line *line)
 		buf_done(&state.copy);
 }
 
+/* An entry that is too large for the journal has no fields: its text tells
+ * all. */
+static int
+send_entry(const struct log_line *line)
+{
+	int result = LOG_JOURNAL_TOO_LARGE;
+
+	for (int with_fields = 1;
+	     result == LOG_JOURNAL_TOO_LARGE && with_fields >= 0;
+	     with_fields--) {
+		buf_reset(&state.entry);
+		log_line_print_journal(&state.entry, line, state.line.bytes,
+		    state.line.n - 1, with_fields != 0);
+		if (state.entry.failed)
+			return LOG_JOURNAL_FULL;
+		result = log_journal_send(state.entry.bytes, state.entry.n);
+	}
+	if (state.entry.capacity > KEEP_BYTES)
+		buf_done(&state.entry);
+	return result;
+}
+
+/* Where journald cannot be reached, standard error is what is left. */
+static bool
+put_line(const struct log_line *line)
+{
+	int result = LOG_JOURNAL_GONE;
+
+	if (state.line.failed)
+		return false;
+	if (log_journal_is_open())
+		result = send_entry(line);
+	if (result == LOG_JOURNAL_GONE)
+		return log_sink_write(state.line.bytes, state.line.n);
+	return result == 0;
+}
+
 /* False if the line is lost. */
 static bool
 write_line(const struct log_line *line)
@@ -171,8 +211,7 @@ write_line(const struct log_line *line)
 		log_line_print_text(&state.line, line, state.colour);
 	else
 		log_line_print_json(&state.line, line);
-	written = !state.line.failed &&
-		  log_sink_write(state.line.bytes, state.line.n);
+	written = put_line(line);
 	state.dropped = written ? 0 : state.dropped + 1;
 	if (written)
 		metrics_add(

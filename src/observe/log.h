@@ -1,9 +1,10 @@
 /*
  * The log: one line for each event, on standard error; JSON with the time in
  * UTC, or text for a terminal with the local time.  An event has a stable
- * dotted name, listed in docs/events.md.
+ * dotted name, listed in docs/events.md.  Where standard error is the systemd
+ * journal's, a line goes there with its fields.
  *
- * A line that standard error does not take at once is lost and counted, and
+ * A line that its reader does not take at once is lost and counted, and
  * the next line that gets through says how many were ("dropped").  The program
  * is expected to ignore SIGPIPE.
  */

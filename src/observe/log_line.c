@@ -4,6 +4,8 @@
  *   {"ts":"2026-01-02T03:04:05.123456Z","level":"info","event":"daemon.ready"}
  *   2026-01-02 03:04:05.123 INFO  daemon.ready schema=pgripple
  *
+ * and in the journal one of them as MESSAGE, beside fields.
+ *
  * Values come from rows that anybody may have written.  Whatever they hold, a
  * line stays one line and gives a terminal no orders.
  */
@@ -222,4 +224,94 @@ log_line_print_text(struct buf *buf, const struct log_line *line, bool colour)
 		buf_printf(
 		    buf, " dropped=%llu", (unsigned long long)line->dropped);
 	buf_add_char(buf, '\n');
+}
+
+/* syslog(3)'s numbers. */
+static int
+priority_of(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return 3;
+	case LOG_LEVEL_WARNING:
+		return 4;
+	case LOG_LEVEL_INFO:
+		return 6;
+	case LOG_LEVEL_DEBUG:
+		return 7;
+	}
+	return 6;
+}
+
+/* A field of the journal; what has a newline is told by its length, eight bytes
+ * with the least significant first. */
+static void
+add_entry(struct buf *buf, const char *bytes, size_t n)
+{
+	if (memchr(bytes, '\n', n) == NULL) {
+		buf_add_char(buf, '=');
+	} else {
+		buf_add_char(buf, '\n');
+		for (int shift = 0; shift < 64; shift += 8)
+			buf_add_char(buf, (char)((uint64_t)n >> shift));
+	}
+	buf_add(buf, bytes, n);
+	buf_add_char(buf, '\n');
+}
+
+/* Capitals, digits and underscores are all that a name may have. */
+static void
+add_entry_name(struct buf *buf, const char *name)
+{
+	buf_add_string(buf, "PGRIPPLE_");
+	for (; *name != '\0'; name++)
+		buf_add_char(buf, isalnum((unsigned char)*name)
+				      ? (char)toupper((unsigned char)*name)
+				      : '_');
+}
+
+static void
+add_entry_field(struct buf *buf, const struct log_field *field)
+{
+	char copy[MAX_STRING];
+	const char *string;
+	size_t length;
+
+	add_entry_name(buf, field->name);
+	switch (field->kind) {
+	case LOG_FIELD_STRING:
+		string = cut(field->string, copy, &length);
+		add_entry(buf, string, length);
+		break;
+	case LOG_FIELD_INT:
+		buf_printf(buf, "=%lld\n", (long long)field->number);
+		break;
+	case LOG_FIELD_JSON:
+		buf_add_char(buf, '=');
+		add_json(buf, field->string);
+		buf_add_char(buf, '\n');
+		break;
+	case LOG_FIELD_END:
+		break;
+	}
+}
+
+void
+log_line_print_journal(struct buf *buf, const struct log_line *line,
+    const char *message, size_t n, bool with_fields)
+{
+	buf_printf(buf, "PRIORITY=%d\nSYSLOG_IDENTIFIER=pgripple\nMESSAGE",
+	    priority_of(line->level));
+	add_entry(buf, message, n);
+	buf_printf(buf, "PGRIPPLE_EVENT=%s\n", line->event);
+	for (const struct log_field *field = line->fields;
+	     with_fields && field->kind != LOG_FIELD_END; field++)
+		if (!is_left_out(field))
+			add_entry_field(buf, field);
+	if (line->suppressed > 0)
+		buf_printf(buf, "PGRIPPLE_SUPPRESSED=%llu\n",
+		    (unsigned long long)line->suppressed);
+	if (line->dropped > 0)
+		buf_printf(buf, "PGRIPPLE_DROPPED=%llu\n",
+		    (unsigned long long)line->dropped);
 }

@@ -20,5 +20,10 @@ struct log_line {
 void log_line_print_json(struct buf *buf, const struct log_line *line);
 void log_line_print_text(
     struct buf *buf, const struct log_line *line, bool colour);
+/* Appends an entry of the systemd journal: the n bytes of message, the line as
+ * it was printed, and each of its fields as PGRIPPLE_<NAME> if it is to have
+ * them. */
+void log_line_print_journal(struct buf *buf, const struct log_line *line,
+    const char *message, size_t n, bool with_fields);
 
 #endif

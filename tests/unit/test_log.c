@@ -11,16 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/json_read.h"
+#include "observe/log_journal.h"
 
 static int reader; /* the other end of standard error */
 static int true_stderr;
 static char text[256 * 1024]; /* what was read from it */
+/* Of a journal. */
+static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 static void
 become_stderr(int fd)
@@ -61,6 +66,8 @@ static void
 teardown(void)
 {
 	(void)dup2(true_stderr, STDERR_FILENO);
+	if (*address.sun_path != '\0')
+		(void)unlink(address.sun_path);
 }
 
 TestSuite(log, .init = setup, .fini = teardown, .timeout = 20);
@@ -400,4 +407,89 @@ Test(log, does_not_wait_for_a_terminal_that_nobody_reads)
 	(void)take();
 	log_plain(LOG_LEVEL_INFO, "after");
 	cr_assert_not_null(strstr(take(), "dropped="));
+}
+
+/* The journal: standard error is said to be one, and the socket is the test's
+ * own. */
+
+static int
+be_journal(void)
+{
+	struct stat status;
+	char stream[64];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path),
+	    "/tmp/pgripple-journal-%d", getpid());
+	(void)unlink(address.sun_path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(fstat(STDERR_FILENO, &status), 0);
+	(void)snprintf(stream, sizeof(stream), "%llu:%llu",
+	    (unsigned long long)status.st_dev,
+	    (unsigned long long)status.st_ino);
+	(void)setenv("JOURNAL_STREAM", stream, 1);
+	log_journal_open(address.sun_path);
+	cr_assert(log_journal_is_open());
+	return fd;
+}
+
+static size_t
+take_entry(int fd)
+{
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	return (size_t)n;
+}
+
+Test(log, gives_the_journal_an_entry_with_fields)
+{
+	static const char fields[] = "PGRIPPLE_EVENT=redis.down\n"
+				     "PGRIPPLE_ERROR\n\3\0\0\0\0\0\0\0a\nb\n"
+				     "PGRIPPLE_RETRY_MS=250\n"
+				     "PGRIPPLE_TARGETS=[\"x\"]\n";
+	static const char message[] =
+	    "PRIORITY=4\nSYSLOG_IDENTIFIER=pgripple\nMESSAGE={\"ts\":";
+	int fd = be_journal();
+	size_t n;
+
+	log_event(LOG_LEVEL_WARNING, "redis.down", log_string("error", "a\nb"),
+	    log_int("retry_ms", 250), log_string("absent", NULL),
+	    log_json("targets", "[\"x\"]"));
+	n = take_entry(fd);
+	cr_assert_eq(
+	    strncmp(text, message, sizeof(message) - 1), 0, "%s", text);
+	cr_assert_arr_eq(
+	    text + n - (sizeof(fields) - 1), fields, sizeof(fields) - 1);
+	cr_assert_str_eq(take(), "");
+}
+
+/* Eight fields are 128 kB in the text and as much again beside it, more than a
+ * datagram may have. */
+Test(log, leaves_the_fields_out_of_an_entry_that_is_too_large)
+{
+	static char json[16 * 1024];
+	int fd = be_journal();
+	size_t n;
+
+	memset(json, '1', sizeof(json) - 1);
+	log_event(LOG_LEVEL_INFO, "a", log_json("b", json), log_json("c", json),
+	    log_json("d", json), log_json("e", json), log_json("f", json),
+	    log_json("g", json), log_json("h", json), log_json("i", json));
+	n = take_entry(fd);
+	cr_assert_gt(n, 8 * (sizeof(json) - 1));
+	cr_assert_str_eq(strrchr(text, '}'), "}\nPGRIPPLE_EVENT=a\n");
+}
+
+Test(log, is_not_the_journals_when_standard_error_is_another)
+{
+	int fd = be_journal();
+
+	(void)setenv("JOURNAL_STREAM", "1:2", 1);
+	log_journal_open("/run/no-such-socket");
+	cr_assert_not(log_journal_is_open());
+	log_plain(LOG_LEVEL_INFO, "a");
+	expect(",\"level\":\"info\",\"event\":\"a\"}\n");
+	(void)close(fd);
 }

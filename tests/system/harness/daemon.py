@@ -137,12 +137,14 @@ class Daemon:
     """`pgripple run -c FILE`, and everything it says.
 
     Events are the JSON lines of standard error as dicts, in order. What is
-    no JSON is kept in text_lines.
+    no JSON is kept in text_lines. A wrapper is a command that becomes the one
+    behind it.
     """
 
-    def __init__(self, config, env=None):
+    def __init__(self, config, env=None, wrapper=()):
         self.config = config
         self.env = env or {}
+        self.wrapper = wrapper
         self.process = None
         self.text_lines = []
         self._events = []
@@ -154,8 +156,8 @@ class Daemon:
         assert not self.is_running(), "the daemon runs already"
         mark = self.mark()
         self.process = subprocess.Popen(
-            [*os.environ.get("PGRIPPLE_WRAPPER", "").split(), binary(),
-             "run", "-c", self.config.path],
+            [*self.wrapper, *os.environ.get("PGRIPPLE_WRAPPER", "").split(),
+             binary(), "run", "-c", self.config.path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, encoding="utf-8",
             errors="replace", env=environment(**self.env))

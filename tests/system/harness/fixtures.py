@@ -174,11 +174,12 @@ def make_config():
 
 @pytest.fixture
 def make_daemon(make_config):
-    """make_daemon(config, start=True, wait=True, env=None): a Daemon."""
+    """make_daemon(config, start=True, wait=True, env=None, wrapper=()): a
+    Daemon."""
     made = []
 
-    def make(config, start=True, wait=True, env=None):
-        daemon = Daemon(config, env)
+    def make(config, start=True, wait=True, env=None, wrapper=()):
+        daemon = Daemon(config, env, wrapper)
         made.append(daemon)
         return daemon.start(wait) if start else daemon
 
