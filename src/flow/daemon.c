@@ -54,19 +54,6 @@ postponed(const struct daemon *daemon, struct buf *buf)
 	return buf_string(buf);
 }
 
-static const char *
-missing_target(const struct daemon *daemon, struct buf *buf)
-{
-	size_t missing;
-
-	if (targets_count(daemon->targets) == 1 ||
-	    targets_may_go_on(daemon->targets, &missing))
-		return "waiting for Redis";
-	buf_printf(buf, "waiting for Redis: target \"%s\"",
-	    targets_name(daemon->targets, missing));
-	return buf_string(buf);
-}
-
 const char *
 daemon_state_name(enum daemon_state state)
 {
@@ -94,31 +81,15 @@ daemon_state(const struct daemon *daemon)
 		return DAEMON_DRAINING;
 	if (listen_is_standby(daemon->listen))
 		return DAEMON_STANDBY;
-	if (!session_is_up(daemon->work) || !listen_is_ready(daemon->listen))
+	if (!session_is_up(daemon->work))
+		return DAEMON_POSTGRES_DOWN;
+	if (daemon->is_missing)
+		return DAEMON_NOT_INSTALLED;
+	if (!listen_is_ready(daemon->listen))
 		return DAEMON_POSTGRES_DOWN;
 	if (daemon->catalog == NULL || daemon->is_other_version)
 		return DAEMON_NOT_INSTALLED;
 	return can_apply(daemon) ? DAEMON_LIVE : DAEMON_REDIS_DOWN;
-}
-
-/* NULL: nothing.  The text may be in the buffer. */
-static const char *
-missing_peer(const struct daemon *daemon, struct buf *buf)
-{
-	switch (daemon_state(daemon)) {
-	case DAEMON_LIVE:
-	case DAEMON_DRAINING:
-		break;
-	case DAEMON_STANDBY:
-		return "standing by: another daemon works";
-	case DAEMON_POSTGRES_DOWN:
-		return "waiting for Postgres";
-	case DAEMON_NOT_INSTALLED:
-		return "waiting for the schema to be installed";
-	case DAEMON_REDIS_DOWN:
-		return missing_target(daemon, buf);
-	}
-	return NULL;
 }
 
 static void
@@ -143,34 +114,73 @@ tell_ready(const struct daemon *daemon)
 }
 
 static void
-tell_service_manager(const struct daemon *daemon, const char *missing)
+print_live(const struct daemon *daemon, struct buf *buf)
 {
 	CLEANUP(buf_done) struct buf names = BUF_INIT;
 	const char *without = postponed(daemon, &names);
 
-	if (missing != NULL)
-		systemd_status("%s", missing);
-	else if (settings_observes(daemon->configuration->settings))
-		systemd_status("live, only observing");
+	if (settings_observes(daemon->configuration->settings))
+		buf_add_string(buf, ", only observing");
 	else if (without != NULL)
-		systemd_status("live, without %s", without);
-	else
-		systemd_status("live");
+		buf_printf(buf, ", without %s", without);
+	if (monitor_is_drifted(daemon))
+		buf_add_string(buf, ", drifted: see \"pgripple check\"");
+}
+
+static void
+print_missing_target(const struct daemon *daemon, struct buf *buf)
+{
+	size_t missing;
+
+	if (targets_count(daemon->targets) > 1 &&
+	    !targets_may_go_on(daemon->targets, &missing))
+		buf_printf(buf, ": target \"%s\"",
+		    targets_name(daemon->targets, missing));
+}
+
+/* For "systemctl status": the state, and what is to be known of it. */
+static void
+print_state(const struct daemon *daemon, struct buf *buf)
+{
+	enum daemon_state state = daemon_state(daemon);
+
+	buf_add_string(buf, daemon_state_name(state));
+	switch (state) {
+	case DAEMON_LIVE:
+		print_live(daemon, buf);
+		break;
+	case DAEMON_REDIS_DOWN:
+		print_missing_target(daemon, buf);
+		break;
+	case DAEMON_NOT_INSTALLED:
+		if (daemon->is_other_version)
+			buf_add_string(buf, ": its schema is of another "
+					    "version");
+		else if (!daemon->describe_failed)
+			buf_add_string(buf, ", or not seen yet");
+		break;
+	case DAEMON_STANDBY:
+		buf_add_string(buf, ": another daemon works");
+		break;
+	case DAEMON_POSTGRES_DOWN:
+	case DAEMON_DRAINING:
+		break;
+	}
 }
 
 void
 daemon_look_at_state(struct daemon *daemon)
 {
-	CLEANUP(buf_done) struct buf buf = BUF_INIT;
-	const char *missing = missing_peer(daemon, &buf);
-	bool live = missing == NULL;
+	CLEANUP(buf_done) struct buf status = BUF_INIT;
+	bool live = daemon_state(daemon) == DAEMON_LIVE;
 
 	if (daemon->stopping)
 		return;
 	if (live && !daemon->live)
 		tell_ready(daemon);
 	daemon->live = live;
-	tell_service_manager(daemon, missing);
+	print_state(daemon, &status);
+	systemd_status("%s", buf_string(&status));
 }
 
 /* Stopping. */
@@ -192,7 +202,7 @@ daemon_stop(struct daemon *daemon)
 	if (daemon->stopping)
 		return;
 	daemon->stopping = true;
-	systemd_stopping();
+	systemd_stopping(daemon_state_name(DAEMON_DRAINING));
 	log_plain(LOG_LEVEL_INFO, "daemon.stopping");
 	if (!batch_is_under_way(daemon->batch))
 		daemon_leave(daemon, EXIT_STATUS_OK);
@@ -259,6 +269,17 @@ daemon_turn(struct daemon *daemon)
 }
 
 static void
+on_running(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
+{
+	struct daemon *daemon = context;
+
+	if (daemon->stopping)
+		return;
+	systemd_ready("starting");
+	daemon_look_at_state(daemon);
+}
+
+static void
 run(struct daemon *daemon)
 {
 	listen_start(daemon->listen);
@@ -270,8 +291,10 @@ run(struct daemon *daemon)
 	    log_string("version", PGRIPPLE_VERSION),
 	    log_string("settings", daemon->settings_path),
 	    log_string("graph", daemon->configuration->settings->graph));
-	systemd_ready("starting");
-	daemon_look_at_state(daemon);
+	/* From within the loop, for that is what it says: it runs. */
+	if (event_base_once(
+		daemon->base, -1, EV_TIMEOUT, on_running, daemon, NULL) < 0)
+		on_running(-1, EV_TIMEOUT, daemon);
 	(void)event_base_dispatch(daemon->base);
 }
 

@@ -207,6 +207,7 @@ on_described(void *context, enum session_outcome outcome,
 	daemon->describe_failed =
 	    outcome != SESSION_DONE || !is_usable(catalog);
 	daemon->is_other_version &= daemon->describe_failed;
+	daemon->is_missing = outcome == SESSION_DONE && !catalog->installed;
 	if (outcome != SESSION_DONE)
 		log_error(LOG_LEVEL_WARNING, "catalog.failed", err);
 	else if (!catalog->installed) {
@@ -217,6 +218,7 @@ on_described(void *context, enum session_outcome outcome,
 			"Run \"pgripple install\"; the daemon waits for "
 			"it."));
 		catalog_free(catalog);
+		daemon_look_at_state(daemon);
 	} else if (!is_usable(catalog)) {
 		wait_for_version(daemon, catalog);
 		catalog_free(catalog);

@@ -59,7 +59,8 @@ struct daemon {
 	/* The catalog is to be looked at; it could not be, when last tried. */
 	bool describe_due;
 	bool describe_failed;
-	bool is_other_version; /* the schema: it is left alone */
+	bool is_missing; /* the schema */
+	bool is_other_version; /* the schema is: it is left alone */
 	/* The same of which server it is. */
 	bool recognise_due;
 	bool recognise_failed;

@@ -24,14 +24,20 @@ flatten(char *text)
 			*text = ' ';
 }
 
-void
-systemd_ready(const char *status)
+static void
+notify(const char *what, const char *status)
 {
 	char text[MAX_STATUS];
 
 	(void)snprintf(text, sizeof(text), "%s", status);
 	flatten(text);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", text);
+	(void)sd_notifyf(0, "%s\nSTATUS=%s", what, text);
+}
+
+void
+systemd_ready(const char *status)
+{
+	notify("READY=1", status);
 }
 
 void
@@ -55,9 +61,9 @@ systemd_reloading(void)
 }
 
 void
-systemd_stopping(void)
+systemd_stopping(const char *status)
 {
-	(void)sd_notify(0, "STOPPING=1");
+	notify("STOPPING=1", status);
 }
 
 int64_t

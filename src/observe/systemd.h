@@ -15,7 +15,8 @@ void systemd_ready(const char *status);
 void systemd_status(const char *format, ...) PRINTF_LIKE(1, 2);
 /* RELOADING=1; to be ended by systemd_ready(), reload accepted or not. */
 void systemd_reloading(void);
-void systemd_stopping(void);
+/* STOPPING=1 with a status. */
+void systemd_stopping(const char *status);
 /* Half the watchdog's interval in microseconds, 0 if there is none. */
 int64_t systemd_watchdog_us(void);
 void systemd_watchdog(void);

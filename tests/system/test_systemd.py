@@ -2,11 +2,12 @@
 
 import json
 import re
+import time
 
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, wait_quiet
-from harness.systemd import Journal, beside_journal
+from harness.systemd import Journal, Manager, beside_journal
 
 
 @pytest.fixture
@@ -60,3 +61,102 @@ def test_the_journal_has_fields_and_is_never_waited_for(
     rename(tournament, "there again")
     again.wait_for("change.applied")
     daemon.stop()
+
+
+@pytest.fixture
+def make_service(make_daemon, tmp_path):
+    """make_service(config, name="notify", **env): a daemon and its manager."""
+    def make(config, name="notify", **env):
+        manager = Manager(tmp_path / name)
+        return make_daemon(config, wait=False, env={
+            "NOTIFY_SOCKET": manager.path, **env}), manager
+    return make
+
+
+def test_the_manager_hears_of_every_state(
+        tournament, config, make_redis, make_config, make_service, cli):
+    redis = make_redis(start=False)
+    config.write_settings({"redis": {"url": redis.url}, "retry_max": "200ms",
+                           "postgres": {"coverage_interval": "100ms"}})
+    first, manager = make_service(config)
+    at = manager.wait_for(READY="1", STATUS="starting")
+    at = manager.wait_for(at, STATUS="postgres-down")
+    at = manager.wait_for(at, STATUS="redis-down")
+    redis.start()
+    at = manager.wait_for(at, STATUS="live")
+    tournament.execute("ALTER TABLE app_team DISABLE TRIGGER USER")
+    at = manager.wait_for(at, STATUS='live, drifted: see "pgripple check"')
+    done = cli("install", "-c", config.path, "--conninfo",
+               config.owner_conninfo)
+    assert done.status == 0, done.stderr
+    at = manager.wait_for(at, STATUS="live")
+
+    second, other = make_service(config, "other")
+    there = other.wait_for(STATUS="standby: another daemon works")
+    first.stop()
+    at = manager.wait_for(at, STOPPING="1", STATUS="draining")
+    there = other.wait_for(there, STATUS="live")
+    second.stop()
+
+    elsewhere = make_config(
+        tournament.conninfo(), redis.url, TEAM_GRAPH,
+        {"postgres": {"schema": "elsewhere"}})
+    _, manager = make_service(elsewhere, "elsewhere")
+    manager.wait_for(STATUS="not-installed")
+    elsewhere.write_graph("models: [")
+    broken, manager = make_service(elsewhere, "broken")
+    assert broken.wait() == 78
+    assert manager.read() == []
+
+
+def test_the_manager_hears_how_a_reload_ended(config, make_service):
+    daemon, manager = make_service(config)
+    at = manager.wait_for(STATUS="live")
+
+    def reload(outcome):
+        mark, began = manager.mark(), time.monotonic()
+        daemon.reload()
+        ready = manager.wait_for(mark, READY="1", STATUS=outcome)
+        told = next(message for message in manager.read()[mark:ready]
+                    if message.get("RELOADING") == "1")
+        assert (began <= int(told["MONOTONIC_USEC"]) / 1e6
+                <= time.monotonic())
+        manager.wait_for(ready, STATUS="live")
+
+    config.write_graph("models: [")
+    reload("reload rejected")
+    config.write_graph(TEAM_GRAPH)
+    reload("reloaded")
+    config.write_graph("models: {x: {table: no_such_table}}")
+    reload("reload rejected")
+
+
+@pytest.mark.timing
+def test_the_watchdog_is_about_the_loop_alone(
+        tournament, config, make_redis, make_service):
+    redis = make_redis()
+    config.write_settings({"redis": {"url": redis.url}})
+    daemon, manager = make_service(config, WATCHDOG_USEC="2000000")
+    manager.wait_for(STATUS="live")
+
+    def hear(n):
+        """When it was heard of, n times from now on."""
+        at, times = manager.mark(), []
+        for _ in range(n):
+            at = manager.wait_for(at, WATCHDOG="1")
+            times.append(manager.received[at]["at"])
+            at += 1
+        return times
+
+    # What it waits for is no reason to start it again.
+    redis.pause()
+    rename(tournament, "nobody answers")
+    times = hear(3)
+    assert all(0.5 < b - a < 2 for a, b in zip(times, times[1:]))
+    redis.resume()
+    daemon.pause()
+    mark = manager.mark()
+    with pytest.raises(AssertionError, match="waited 2.5 s in vain"):
+        manager.wait_for(mark, timeout=2.5, WATCHDOG="1")
+    daemon.resume()
+    hear(1)

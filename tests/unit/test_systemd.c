@@ -72,8 +72,8 @@ Test(systemd, hears_when_a_reload_began)
 
 Test(systemd, hears_stopping_and_watchdog)
 {
-	systemd_stopping();
-	cr_assert_str_eq(take(), "STOPPING=1");
+	systemd_stopping("draining");
+	cr_assert_str_eq(take(), "STOPPING=1\nSTATUS=draining");
 	systemd_watchdog();
 	cr_assert_str_eq(take(), "WATCHDOG=1");
 }

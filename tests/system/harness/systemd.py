@@ -98,12 +98,12 @@ class Manager(DatagramSocket):
     def mark(self):
         return len(self.read())
 
-    def wait_for(self, after=0, **fields):
+    def wait_for(self, after=0, timeout=30.0, **fields):
         """The index of the first such message from there on."""
         def found():
             return next((i for i, message in enumerate(self.read())
                          if i >= after and fields.items() <= message.items()),
                         None)
-        wait_until(lambda: found() is not None,
-                   what=f"{fields}; heard: {json.dumps(self.received[-20:])}")
+        wait_until(lambda: found() is not None, timeout,
+                   f"{fields}; heard: {json.dumps(self.received[-20:])}")
         return found()
