@@ -2,9 +2,10 @@
 # What takes too long for every change: the models in larger sizes (half an
 # hour, 8 GB), thousands of rounds of the doorbell on real servers (ten
 # minutes), random histories for the oracle (half an hour), every nth allocation
-# and system call (half an hour), the simulator (half an hour), the system tests that
-# scripts/test.sh runs with gcc alone with the sanitizers too, those of
-# django-cacheops with a newer one (ten minutes), and the daemon under valgrind.
+# and system call (half an hour), the simulator (half an hour), an hour of random
+# faults, the system tests that scripts/test.sh runs with gcc alone with the
+# sanitizers too, those of django-cacheops with a newer one (ten minutes), and
+# the daemon under valgrind.
 # Run scripts/test.sh first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,6 +45,10 @@ PGRIPPLE_EVERY_NTH=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \
 
 echo "== ten million schedules of the simulator"
 tests/sim/run.sh build-test 10000000 "$(date +%s)000000"
+
+echo "== random faults: an hour, and three minutes with the sanitizers"
+PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/fault/chaos.py --minutes 60
+PGRIPPLE_BUILD=build-sanitized /usr/bin/python3 tests/fault/chaos.py --minutes 3
 
 echo "== the daemon under valgrind"
 PGRIPPLE_BUILD=build-test PGRIPPLE_WRAPPER="valgrind --quiet \
