@@ -58,9 +58,36 @@ Test(replay_states, repeats_what_was_lost_before_it_goes_on)
 	    {REPLAY_ON_TURN, {REPLAY_TELLING, REPLAY_TELL}},
 	    {REPLAY_ON_DOWN, {REPLAY_DOWN, REPLAY_NOTHING}},
 	    {REPLAY_ON_TOLD, {REPLAY_DOWN, REPLAY_NOTHING}},
+	    {REPLAY_ON_UP, {REPLAY_UNCLAIMED, REPLAY_SEE_CLAIM}},
+	    {REPLAY_ON_CLAIMED, {REPLAY_LOOKING, REPLAY_LOOK}},
+	    {REPLAY_ON_LOST, {REPLAY_OWING, REPLAY_REQUEST_TURN}},
+	    {REPLAY_ON_TURN, {REPLAY_TELLING, REPLAY_TELL}},
+	    {REPLAY_ON_TOLD, {REPLAY_READY, REPLAY_ANNOUNCE}},
 	};
 
 	follow(steps, N_ELEMENTS(steps));
+}
+
+Test(replay_states, is_ready_without_a_look_while_it_observes)
+{
+	static const struct expectation steps[] = {
+	    {REPLAY_ON_UP, {REPLAY_UNCLAIMED, REPLAY_SEE_CLAIM}},
+	    {REPLAY_ON_KNOWN, {REPLAY_READY, REPLAY_ANNOUNCE}},
+	};
+
+	follow(steps, N_ELEMENTS(steps));
+}
+
+Test(replay_states, is_down_without_a_connection_and_says_so_if_it_was_ready)
+{
+	for (int state = REPLAY_DOWN + 1; state < REPLAY_N_STATES; state++) {
+		struct replay_transition seen =
+		    replay_transition((enum replay_state)state, REPLAY_ON_DOWN);
+
+		cr_assert_eq(seen.next, REPLAY_DOWN);
+		cr_assert_eq(seen.action,
+		    state == REPLAY_READY ? REPLAY_RETIRE : REPLAY_NOTHING);
+	}
 }
 
 Test(replay_states, is_ready_only_after_a_look_or_while_it_observes)

@@ -99,23 +99,39 @@ Test(tasks_states, leaves_a_task_whose_target_is_postponed_for_another)
 	cr_assert_eq(seen.action, TASKS_REQUEST_TURN);
 }
 
+Test(tasks_states, ends_a_task_that_it_cannot_read)
+{
+	struct tasks_transition seen =
+	    tasks_transition(TASKS_ASKING, TASKS_ON_MALFORMED);
+
+	cr_assert_eq(seen.next, TASKS_ENDING);
+	cr_assert_eq(seen.action, TASKS_REQUEST_TURN);
+}
+
 Test(tasks_states, takes_a_wake_in_every_state)
 {
-	for (int state = 0; state < TASKS_N_STATES; state++)
-		cr_assert_neq(
-		    tasks_transition((enum tasks_state)state, TASKS_ON_WAKE)
-			.action,
-		    TASKS_BUG);
+	for (int state = 0; state < TASKS_N_STATES; state++) {
+		struct tasks_transition seen =
+		    tasks_transition((enum tasks_state)state, TASKS_ON_WAKE);
+		bool is_idle = state == TASKS_IDLE;
+
+		cr_assert_eq((int)seen.next, is_idle ? TASKS_WANTING : state);
+		cr_assert_eq(
+		    seen.action, is_idle ? TASKS_REQUEST_TURN : TASKS_NOTHING);
+	}
 }
 
 Test(tasks_states, waits_for_the_next_wake_when_a_statement_failed)
 {
 	static const enum tasks_state states[] = {TASKS_ASKING, TASKS_REMOVING};
 
-	for (size_t i = 0; i < N_ELEMENTS(states); i++)
-		cr_assert_eq(
-		    tasks_transition(states[i], TASKS_ON_STATEMENT_FAILED).next,
-		    TASKS_IDLE);
+	for (size_t i = 0; i < N_ELEMENTS(states); i++) {
+		struct tasks_transition seen =
+		    tasks_transition(states[i], TASKS_ON_STATEMENT_FAILED);
+
+		cr_assert_eq(seen.next, TASKS_IDLE);
+		cr_assert_eq(seen.action, TASKS_NOTHING);
+	}
 }
 
 Test(tasks_states, stays_where_it_is_on_what_cannot_happen)
