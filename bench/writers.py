@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests/system"))
 
 from harness.daemon import Config, Daemon, run_cli  # noqa: E402
-from harness.postgres import Database, Postgres  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
 from harness.redis_server import RedisServer  # noqa: E402
 
 GRAPH = """\

@@ -202,8 +202,10 @@ ask_integer(struct redis_blocking *blocking, const char *command,
 	if (raw == NULL)
 		return -1;
 	reply = redis_reply_from(raw);
-	if (reply.kind != REDIS_REPLY_KIND_INTEGER)
-		return redis_reply_refuse(&reply, blocking->name, command, err);
+	if (reply.kind != REDIS_REPLY_KIND_INTEGER) {
+		(void)redis_reply_refuse(&reply, blocking->name, command, err);
+		return -1;
+	}
 	*ret_integer = reply.integer;
 	return 0;
 }

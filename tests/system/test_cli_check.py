@@ -1,13 +1,12 @@
 """pgripple check, with real servers."""
 
 import os
-import subprocess
 import textwrap
 
 import psycopg2
 import pytest
 
-from harness.process import Server, free_port, make_folder
+from harness.process import Server, free_port
 from harness.wait import wait_until
 
 GRAPH = """

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.daemon import is_sanitized
-from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
+from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
 from harness.postgres import Database, run
 from harness.proxy import proxy_to_postgres
 from harness.wait import wait_until
