@@ -28,7 +28,10 @@ CREATE OR REPLACE FUNCTION pgripple.column_facts(relid oid)
 RETURNS TABLE (place integer, name text, type oid, shown text,
                max_bytes integer, is_exact boolean, is_packed boolean,
                key_place integer, key_sound boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE base AS (
         -- A domain counts as the type that it is made of.
         SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod
@@ -79,7 +82,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN pg_type AS t ON t.oid = b.type AND t.typtype <> 'd'
     JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attnum = b.attnum
     LEFT JOIN pg_index AS i ON i.indrelid = $1 AND i.indisprimary
-    ORDER BY a.attnum
+    ORDER BY a.attnum;
+END
 $$;
 COMMENT ON FUNCTION pgripple.column_facts(oid) IS
     'what the generator must know about each column of a table';
@@ -271,24 +275,26 @@ COMMENT ON FUNCTION pgripple.value_text_sql(text, text, oid, text, integer) IS
 -- Pinning one costs every statement of a writer 0.3 us. A type that is not
 -- known here may depend on any of them.
 CREATE OR REPLACE FUNCTION pgripple.value_settings(type oid) RETURNS text[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE
-        WHEN t.typtype = 'e' OR t.oid = ANY (ARRAY[
-                'int2', 'int4', 'int8', 'numeric', 'oid', 'bool', 'text',
-                'varchar', 'bpchar', 'name', '"char"', 'uuid', 'date', 'time',
-                'timetz', 'timestamp', 'json', 'jsonb', 'xml', 'inet', 'cidr',
-                'macaddr', 'macaddr8', 'bit', 'varbit', 'pg_lsn', 'xid',
-                'xid8']::regtype[]::oid[]) THEN '{}'
-        WHEN t.oid = 'timestamptz'::regtype THEN ARRAY['TimeZone=UTC']
-        WHEN t.oid = 'interval'::regtype THEN ARRAY['IntervalStyle=postgres']
-        WHEN t.oid = 'bytea'::regtype THEN ARRAY['bytea_output=hex']
-        WHEN t.oid IN ('float4'::regtype, 'float8'::regtype)
-            THEN ARRAY['extra_float_digits=1']
-        ELSE ARRAY['DateStyle=ISO, YMD', 'IntervalStyle=postgres',
-                   'TimeZone=UTC', 'bytea_output=hex', 'extra_float_digits=1',
-                   'lc_monetary=C', 'quote_all_identifiers=off']
-    END
-    FROM pg_type AS t WHERE t.oid = $1
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT CASE
+            WHEN t.typtype = 'e' OR t.oid = ANY (ARRAY[
+                    'int2', 'int4', 'int8', 'numeric', 'oid', 'bool', 'text',
+                    'varchar', 'bpchar', 'name', '"char"', 'uuid', 'date', 'time',
+                    'timetz', 'timestamp', 'json', 'jsonb', 'xml', 'inet', 'cidr',
+                    'macaddr', 'macaddr8', 'bit', 'varbit', 'pg_lsn', 'xid',
+                    'xid8']::regtype[]::oid[]) THEN '{}'
+            WHEN t.oid = 'timestamptz'::regtype THEN ARRAY['TimeZone=UTC']
+            WHEN t.oid = 'interval'::regtype THEN ARRAY['IntervalStyle=postgres']
+            WHEN t.oid = 'bytea'::regtype THEN ARRAY['bytea_output=hex']
+            WHEN t.oid IN ('float4'::regtype, 'float8'::regtype)
+                THEN ARRAY['extra_float_digits=1']
+            ELSE ARRAY['DateStyle=ISO, YMD', 'IntervalStyle=postgres',
+                       'TimeZone=UTC', 'bytea_output=hex', 'extra_float_digits=1',
+                       'lc_monetary=C', 'quote_all_identifiers=off']
+        END
+        FROM pg_type AS t WHERE t.oid = $1);
+END
 $$;
 COMMENT ON FUNCTION pgripple.value_settings(oid) IS
     'the settings that change how a type''s values look';
@@ -297,15 +303,17 @@ COMMENT ON FUNCTION pgripple.value_settings(oid) IS
 -- chain of "||". A function has at most 100 arguments, so of many parts fifty
 -- each are put together first.
 CREATE OR REPLACE FUNCTION pgripple.concat_sql(parts text[]) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN count(*) = 1 THEN min(call)
-           ELSE 'concat(' || string_agg(call, E',\n            '
-                                        ORDER BY place) || ')' END
-    FROM (SELECT (p.place - 1) / 50 AS place,
-                 'concat(' || string_agg(p.sql, E',\n            '
-                                         ORDER BY p.place) || ')' AS call
-          FROM unnest($1) WITH ORDINALITY AS p (sql, place)
-          GROUP BY 1) AS calls
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) = 1 THEN min(call)
+               ELSE 'concat(' || string_agg(call, E',\n            '
+                                            ORDER BY place) || ')' END
+        FROM (SELECT (p.place - 1) / 50 AS place,
+                     'concat(' || string_agg(p.sql, E',\n            '
+                                             ORDER BY p.place) || ')' AS call
+              FROM unnest($1) WITH ORDINALITY AS p (sql, place)
+              GROUP BY 1) AS calls);
+END
 $$;
 COMMENT ON FUNCTION pgripple.concat_sql(text[]) IS
     'SQL that puts many texts in a row';
@@ -316,24 +324,26 @@ COMMENT ON FUNCTION pgripple.concat_sql(text[]) IS
 DROP FUNCTION IF EXISTS pgripple.image_sql(text, oid, text[], boolean);
 CREATE OR REPLACE FUNCTION pgripple.image_parts(
     source text, relid oid, columns text[], is_drift boolean)
-RETURNS text[] LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(
-        quote_literal(CASE wanted.place WHEN 1 THEN '{' ELSE ',' END
-                      || to_json(wanted.name) || ':')
-        || ', ' || CASE
-            WHEN f.name IS NULL
-                THEN $value$'{"unknown":"no such column"}'$value$
-            WHEN $4 AND EXISTS (
-                SELECT FROM unnest(pgripple.value_settings(f.type)) AS s
-                WHERE current_setting(split_part(s, '=', 1))
-                    <> split_part(s, '=', 2))
-                THEN $value$'{"unknown":"type changed"}'$value$
-            ELSE pgripple.value_text_sql($1, f.name, f.type, f.shown,
-                                         f.max_bytes)
-        END ORDER BY wanted.place) || ARRAY[$end$'}'$end$],
-        ARRAY[$value$'{}'$value$])
-    FROM unnest($3) WITH ORDINALITY AS wanted (name, place)
-    LEFT JOIN pgripple.column_facts($2) AS f ON f.name = wanted.name
+RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(
+            quote_literal(CASE wanted.place WHEN 1 THEN '{' ELSE ',' END
+                          || to_json(wanted.name) || ':')
+            || ', ' || CASE
+                WHEN f.name IS NULL
+                    THEN $value$'{"unknown":"no such column"}'$value$
+                WHEN $4 AND EXISTS (
+                    SELECT FROM unnest(pgripple.value_settings(f.type)) AS s
+                    WHERE current_setting(split_part(s, '=', 1))
+                        <> split_part(s, '=', 2))
+                    THEN $value$'{"unknown":"type changed"}'$value$
+                ELSE pgripple.value_text_sql($1, f.name, f.type, f.shown,
+                                             f.max_bytes)
+            END ORDER BY wanted.place) || ARRAY[$end$'}'$end$],
+            ARRAY[$value$'{}'$value$])
+        FROM unnest($3) WITH ORDINALITY AS wanted (name, place)
+        LEFT JOIN pgripple.column_facts($2) AS f ON f.name = wanted.name);
+END
 $$;
 COMMENT ON FUNCTION pgripple.image_parts(text, oid, text[], boolean) IS
     'SQL for the parts of the text of a row''s image';
