@@ -63,7 +63,7 @@ class Postgres(Server):
             "port": self.port,
             "max_connections": 100,
             "shared_buffers": "64MB",
-            "max_wal_size": "2GB",
+            "max_wal_size": "512MB",
             "log_line_prefix": "%m [%p] %d ",
             "log_min_messages": "warning",
             **settings,
