@@ -127,7 +127,8 @@ ALTER TABLE pgripple.watch_list
     ADD COLUMN IF NOT EXISTS members oid[],
     ADD COLUMN IF NOT EXISTS triggers text,
     ADD COLUMN IF NOT EXISTS shape text,
-    ADD COLUMN IF NOT EXISTS body text;
+    ADD COLUMN IF NOT EXISTS body text,
+    ADD COLUMN IF NOT EXISTS source text;
 COMMENT ON TABLE pgripple.watch_list IS 'the watched tables';
 COMMENT ON COLUMN pgripple.watch_list.gap IS
     'why changes were not seen at the last look, NULL if they were';
@@ -139,6 +140,8 @@ COMMENT ON COLUMN pgripple.watch_list.shape IS
     'a hash of the columns and of the files, at the last look';
 COMMENT ON COLUMN pgripple.watch_list.body IS
     'a hash of the capture function as watch() made it';
+COMMENT ON COLUMN pgripple.watch_list.source IS
+    'a hash of what watch() made the capture function from';
 COMMENT ON COLUMN pgripple.watch_list.table_name IS
     'the name under which changes are written, even if the table is renamed';
 COMMENT ON COLUMN pgripple.watch_list.columns IS

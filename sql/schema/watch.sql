@@ -108,6 +108,99 @@ $$;
 COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid, text, boolean) IS
     'creates, enables or replaces the triggers of a watched table';
 
+-- What the list is to say of a table that is watched like this.
+CREATE OR REPLACE FUNCTION pgripple.wanted_watch(
+    tbl regclass, columns text[], ignore text[], bulk_rows integer)
+RETURNS pgripple.watch_list LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    wanted pgripple.watch_list;
+BEGIN
+    wanted.relid := tbl;
+    wanted.table_name := (
+        SELECT format('%I.%I', n.nspname, c.relname)
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = tbl);
+    wanted.columns := ARRAY(
+        SELECT u.name FROM unnest(columns) WITH ORDINALITY AS u (name, place)
+        GROUP BY u.name ORDER BY min(u.place));
+    wanted.ignore := ARRAY(
+        SELECT DISTINCT u.name FROM unnest(ignore) AS u (name)
+        ORDER BY u.name);
+    wanted.bulk_rows := bulk_rows;
+    wanted.watched_at := clock_timestamp();
+    RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION pgripple.wanted_watch(
+    regclass, text[], text[], integer) IS
+    'what the list is to say of a table that is watched like this';
+
+-- The members of one list that another lacks, quoted; NULL if there are none.
+CREATE OR REPLACE FUNCTION pgripple.names_beyond(names text[], known text[])
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off AS $$
+    SELECT string_agg(quote_ident(u.name), ', ' ORDER BY u.place)
+    FROM unnest($1) WITH ORDINALITY AS u (name, place)
+    WHERE u.name <> ALL ($2)
+$$;
+COMMENT ON FUNCTION pgripple.names_beyond(text[], text[]) IS
+    'the members of one list that another lacks';
+
+-- What watch() would change, in words; no row if nothing. watch() itself asks
+-- this, so they cannot disagree.
+CREATE OR REPLACE FUNCTION pgripple.watch_differences(
+    tbl regclass, columns text[], ignore text[],
+    bulk_rows integer DEFAULT 100000)
+RETURNS TABLE (difference text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    wanted pgripple.watch_list :=
+        pgripple.wanted_watch(tbl, columns, ignore, bulk_rows);
+    present pgripple.watch_list;
+    problem text;
+BEGIN
+    SELECT * INTO present FROM pgripple.watch_list AS w WHERE w.relid = tbl;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'is not watched yet';
+        RETURN;
+    END IF;
+    problem := pgripple.problem_of(present);
+    RETURN QUERY SELECT d.sentence FROM (VALUES
+        (problem),
+        ('is to capture '
+         || pgripple.names_beyond(wanted.columns, present.columns) || ', too'),
+        ('is no longer to capture '
+         || pgripple.names_beyond(present.columns, wanted.columns)),
+        ('is to ignore '
+         || pgripple.names_beyond(wanted.ignore, present.ignore)),
+        ('is no longer to ignore '
+         || pgripple.names_beyond(present.ignore, wanted.ignore)),
+        ('is to write a statement of more than ' || wanted.bulk_rows
+         || CASE WHEN wanted.bulk_rows <> present.bulk_rows
+            THEN ' rows as one change of the whole table, not one of more than '
+                 || present.bulk_rows END)) AS d (sentence)
+        WHERE d.sentence IS NOT NULL;
+    IF FOUND THEN
+        RETURN;
+    ELSIF present.columns <> wanted.columns THEN
+        RETURN QUERY SELECT 'is to capture its columns in another order';
+    -- Made from the same, it has the same oid in it; else one must look.
+    ELSIF present.source IS DISTINCT FROM (
+                SELECT pgripple.source_of(present, s.hash)
+                FROM pgripple.sources(tbl) AS s)
+            AND pgripple.wanted_body(present) IS DISTINCT FROM (
+                SELECT p.prosrc FROM pg_proc AS p
+                WHERE p.oid = pgripple.capture_of(present.table_name)) THEN
+        RETURN QUERY SELECT 'has another oid than at install';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION pgripple.watch_differences(
+    regclass, text[], text[], integer) IS
+    'what watch() would change, in words; nothing if all is right';
+
 -- Watches a table: from the commit of this on, its changes are captured.
 --
 --   columns    those whose values the images carry: what the graph's keys,
@@ -117,7 +210,8 @@ COMMENT ON FUNCTION pgripple.mend_triggers(regclass, oid, text, boolean) IS
 --              table
 --
 -- True if something was changed. If everything is right already nothing is
--- touched, and no lock is taken on the table.
+-- touched, and no lock is taken on the table; nor is it if the triggers are
+-- right, and only what they call is replaced.
 CREATE OR REPLACE FUNCTION pgripple.watch(
     tbl regclass, columns text[], ignore text[] DEFAULT '{}',
     bulk_rows integer DEFAULT 100000)
@@ -126,29 +220,19 @@ SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     wanted pgripple.watch_list;
     former pgripple.watch_list;
+    present_source text;
     owner regrole;
     capture oid;
 BEGIN
     PERFORM pgripple.check_watch(tbl, columns, ignore, bulk_rows);
-    SELECT tbl, format('%I.%I', n.nspname, c.relname),
-           ARRAY(SELECT u.name FROM unnest(columns) WITH ORDINALITY
-                     AS u (name, place)
-                 GROUP BY u.name ORDER BY min(u.place)),
-           ARRAY(SELECT DISTINCT u.name FROM unnest(ignore) AS u (name)
-                 ORDER BY u.name),
-           bulk_rows, clock_timestamp()
-        INTO wanted
-        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.oid = tbl;
-
-    SELECT * INTO former FROM pgripple.watch_list AS w WHERE w.relid = tbl;
-    IF (former.table_name, former.columns, former.ignore, former.bulk_rows)
-            = (wanted.table_name, wanted.columns, wanted.ignore,
-               wanted.bulk_rows)
-            AND pgripple.problem_of(former) IS NULL
-            AND pgripple.wanted_body(former) = (
-                SELECT p.prosrc FROM pg_proc AS p
-                WHERE p.oid = pgripple.capture_of(former.table_name)) THEN
+    wanted := pgripple.wanted_watch(tbl, columns, ignore, bulk_rows);
+    present_source := pgripple.source_of(wanted, s.hash)
+        FROM pgripple.sources(tbl) AS s;
+    IF NOT EXISTS (SELECT FROM pgripple.watch_differences(
+                       tbl, columns, ignore, bulk_rows)) THEN
+        -- A newer generator makes the same: that is known from now on.
+        UPDATE pgripple.watch_list AS w SET source = present_source
+            WHERE w.relid = tbl AND w.source IS DISTINCT FROM present_source;
         RETURN false;
     END IF;
 
@@ -178,6 +262,7 @@ BEGIN
 
     capture := pgripple.capture_of(wanted.table_name);
     wanted.body := pgripple.body_hash(capture);
+    wanted.source := present_source;
     owner := (SELECT n.nspowner FROM pg_namespace AS n
               JOIN pg_proc AS p ON p.pronamespace = n.oid
               WHERE p.oid = capture);
@@ -320,9 +405,12 @@ RETURNS TABLE (table_name text, columns text[], ignore text[],
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT w.table_name, w.columns, w.ignore, w.bulk_rows,
-           CASE WHEN pgripple.is_enabled() THEN pgripple.problem_of(w)
-                ELSE 'capture is disabled' END
-    FROM pgripple.watch_list AS w ORDER BY w.table_name
+           CASE WHEN NOT e.is_enabled THEN 'capture is disabled'
+                WHEN u.relid IS NULL THEN pgripple.problem_of(w) END
+    FROM pgripple.watch_list AS w
+    CROSS JOIN pgripple.is_enabled() AS e (is_enabled)
+    LEFT JOIN pgripple.unchanged() AS u ON u.relid = w.relid
+    ORDER BY w.table_name
 $$;
 COMMENT ON FUNCTION pgripple.watched() IS
     'the watched tables, and what is wrong with them';

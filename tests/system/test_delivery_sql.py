@@ -15,7 +15,7 @@ from harness.wait import wait_until
 pytestmark = pytest.mark.sql
 
 FIXTURES = [f"tests/system/fixtures/pgripple-schema-{number}.sql"
-            for number in (1, 2, 4)]
+            for number in (1, 2, 4, 5)]
 
 TABLES = """
     CREATE TABLE item (id int PRIMARY KEY, name text);
@@ -717,17 +717,19 @@ def test_rejected_changes_can_be_dropped(rejected):
 
 # ---- the upgrade from older versions ----
 
-@pytest.fixture(params=FIXTURES, ids=["1", "2", "4"])
+@pytest.fixture(params=FIXTURES, ids=["1", "2", "4", "5"])
 def older(request, database):
-    """An older version with a watched table, a waiting change, a task, no
-    doorbell."""
+    """An older version with a watched table, a waiting change, a task, a
+    rejected change, no doorbell."""
     database.run_file(request.param)
     database.execute(TABLES)
     database.execute("""
         SELECT pgripple.watch('item', '{id,name}'),
             pgripple.notify_mode('never');
         INSERT INTO item VALUES (3);
-        INSERT INTO pgripple.task (operation) VALUES ('{"do":"scan"}')""")
+        INSERT INTO pgripple.task (operation) VALUES ('{"do":"scan"}');
+        INSERT INTO pgripple.rejected (id, xid, change, reason)
+            VALUES (77, pg_current_xact_id(), '{"n":1}', 'strange')""")
     return database
 
 
@@ -736,10 +738,13 @@ def test_an_upgrade_loses_nothing_and_keeps_the_mode(older):
     assert older.execute(
         "SELECT pgripple.schema_version(), pgripple.notify_mode(), "
         "pgripple.is_enabled(), pgripple.outbox_limit()") == [
-            (5, "never", True, 1000000)]
+            (6, "never", True, 1000000)]
     assert take_one(older)["new"] == [{"id": "3", "name": None}]
-    assert older.execute("SELECT from_xid, to_xid FROM pgripple.task"
-                             ) == [(None, None)]
+    assert older.execute("SELECT operation->>'do', from_xid, to_xid "
+                         "FROM pgripple.task") == [("scan", None, None)]
+    assert older.value("SELECT reason FROM pgripple.rejected") == "strange"
+    assert older.value("SELECT pgripple.retry_rejected()") == 1
+    assert take_one(older) == {"n": "1"}
 
 
 @pytest.mark.parametrize("older", FIXTURES[:1], indirect=True, ids=["1"])

@@ -30,7 +30,7 @@ def has_capture_function(database):
 
 def test_the_versions_can_be_asked(installed):
     assert installed.execute("SELECT pgripple.version(), "
-                             "pgripple.schema_version()") == [("0.1.0", 5)]
+                             "pgripple.schema_version()") == [("0.1.0", 6)]
 
 
 def test_psql_runs_the_file_twice_without_a_word(database, postgres):
@@ -98,8 +98,9 @@ def test_watching_twice_changes_nothing_and_waits_for_nobody(items):
 
 
 def test_other_columns_replace_only_the_function(items):
+    """Whoever has the table, even a migration, is not waited for."""
     busy = items.connect(autocommit=False)
-    run(busy, "LOCK TABLE item IN ROW EXCLUSIVE MODE")
+    run(busy, "LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
     items.execute("SET lock_timeout = '100ms'")
     assert watch(items, "item", "id", "name") is True
     busy.rollback()
@@ -152,6 +153,88 @@ def test_watched_says_what_is_wrong_and_watch_mends_it(items, damage, said):
     items.execute(f"INSERT INTO {table} VALUES (1)")
     change = take_one(items)
     assert change["table"] == f"public.{table}" and "drift" not in change
+
+
+def n_made_anew(database, sql="SELECT * FROM pgripple.watched()"):
+    """How often a statement has the text of a capture function made."""
+    session = database.connect(autocommit=False)
+    run(session, "SET LOCAL track_functions = 'all'; " + sql)
+    calls = run(session, "SELECT calls FROM pg_stat_xact_user_functions "
+                         "WHERE funcname = 'wanted_body'")
+    session.commit()
+    return sum(row[0] for row in calls)
+
+
+def edit(database, function, old, new):
+    """Replaces a text in one of pgripple's functions."""
+    text = database.value("SELECT pg_get_functiondef(%s::regprocedure)",
+                          f"pgripple.{function}")
+    assert old in text
+    database.execute(text.replace(old, new))
+
+
+def test_what_is_as_it_was_is_not_made_anew_to_compare(items):
+    """But it is where the generator or the table are others."""
+    assert n_made_anew(items) == 0
+    assert n_made_anew(items, "SELECT pgripple.watch('item', '{id}')") == 0
+    edit(items, "concat_sql(text[])", "SELECT CASE", "SELECT  CASE")
+    assert n_made_anew(items) == 1 and problem(items) is None
+    assert watch(items, "item", "id") is False
+    assert n_made_anew(items) == 0
+    edit(items, "concat_sql(text[])", "'concat('", "'concat( '")
+    assert problem(items) == "capture function is outdated"
+    assert watch(items, "item", "id") is True
+    assert problem(items) is None and n_made_anew(items) == 0
+
+
+@pytest.mark.parametrize("change", [
+    "ALTER TABLE item ADD n int", "ALTER TABLE item DROP name",
+    "ALTER TABLE item RENAME name TO title",
+    "ALTER TABLE item ALTER name TYPE varchar(7)",
+    "ALTER TABLE item DROP CONSTRAINT item_pkey",
+    "ALTER TABLE item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, name)",
+    "ALTER TYPE mood RENAME TO temper", "ALTER TYPE mood SET SCHEMA elsewhere",
+    "CREATE TABLE child (more int) INHERITS (item)",
+    "ALTER TABLE item INHERIT parent",
+])
+def test_what_a_function_is_made_from_is_noticed(items, change):
+    items.execute("CREATE TYPE mood AS ENUM ('a'); CREATE SCHEMA elsewhere;"
+                  "CREATE TABLE parent (id int);"
+                  "ALTER TABLE item ADD mood mood")
+    watch(items, "item", "id", "name", "mood")
+    look = ("SELECT pgripple.wanted_body(w), s.hash FROM pgripple.sources() "
+            "AS s JOIN pgripple.watch_list AS w ON w.relid = s.relid")
+    (body, source), = items.execute(look)
+    items.execute(change)
+    (body_after, source_after), = items.execute(look)
+    assert body != body_after and source != source_after
+
+
+@pytest.mark.parametrize("before, wanted, said", [
+    ("", ("{name,id}", "{}", 100000), ["is to capture name, too"]),
+    ("SELECT pgripple.watch('item', '{name,id}')", ("{id}", "{}", 100000),
+     ["is no longer to capture name"]),
+    ("SELECT pgripple.watch('item', '{id,name}')",
+     ("{name,id}", "{}", 100000),
+     ["is to capture its columns in another order"]),
+    ("", ("{id}", "{name}", 7),
+     ["is to ignore name", "is to write a statement of more than 7 rows as one "
+      "change of the whole table, not one of more than 100000"]),
+    ("SELECT pgripple.watch('item', '{id}', '{name}')",
+     ("{id}", "{}", 100000), ["is no longer to ignore name"]),
+    ("ALTER TABLE item DISABLE TRIGGER pgripple_insert",
+     ("{id}", "{}", 100000), ['trigger "pgripple_insert" is disabled']),
+    ("SELECT pgripple.unwatch('item')", ("{id}", "{}", 100000),
+     ["is not watched yet"]),
+])
+def test_what_watch_would_change_can_be_asked(items, before, wanted, said):
+    items.execute(before or "SELECT")
+    differences = ("SELECT difference FROM pgripple.watch_differences("
+                   "'item', %s::text[], %s::text[], %s)")
+    assert [row[0] for row in items.execute(differences, *wanted)] == said
+    assert items.value("SELECT pgripple.watch('item', %s::text[], %s::text[],"
+                       " %s)", *wanted) is True
+    assert items.execute(differences, *wanted) == []
 
 
 def test_a_dropped_table_is_reported_and_can_be_unwatched(items):
