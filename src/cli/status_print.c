@@ -38,6 +38,18 @@ add_problem(struct status_problems *problems, const char *text)
 }
 
 static void
+add_drift(struct arena *arena, const struct json *drift,
+    struct status_problems *problems)
+{
+	if (drift == NULL || drift->kind != JSON_ARRAY)
+		return;
+	for (const struct json *at = drift->first; at != NULL; at = at->next)
+		if (at->kind == JSON_STRING)
+			add_problem(problems,
+			    arena_printf(arena, "drifted: %s", at->text));
+}
+
+static void
 find_in_daemon(struct arena *arena, const struct json *daemon,
     struct status_problems *problems)
 {
@@ -53,6 +65,7 @@ find_in_daemon(struct arena *arena, const struct json *daemon,
 	if (json_is_true(daemon, "drifted"))
 		add_problem(problems,
 		    "the daemon says: drifted; run \"pgripple check\"");
+	add_drift(arena, json_member(daemon, "drift"), problems);
 }
 
 static void

@@ -123,7 +123,7 @@ print_live(const struct daemon *daemon, struct buf *buf)
 		buf_add_string(buf, ", only observing");
 	else if (without != NULL)
 		buf_printf(buf, ", without %s", without);
-	if (monitor_is_drifted(daemon))
+	if (daemon->drifted)
 		buf_add_string(buf, ", drifted: see \"pgripple check\"");
 }
 
@@ -168,6 +168,27 @@ print_state(const struct daemon *daemon, struct buf *buf)
 	}
 }
 
+/* The lines before it say what is wrong. */
+static void
+look_at_drift(struct daemon *daemon)
+{
+	bool drifted =
+	    coverage_is_drifted(daemon->configuration, daemon->catalog);
+
+	if (drifted && !daemon->drifted)
+		log_event(LOG_LEVEL_ERROR, "daemon.drifted",
+		    log_int(
+			"tables", (int64_t)coverage_count_gaps(
+				      daemon->configuration, daemon->catalog)),
+		    log_int("problems",
+			(int64_t)coverage_count_problems(daemon->catalog)),
+		    log_string("hint",
+			"Run \"pgripple check\", and \"pgripple install\"."));
+	else if (!drifted && daemon->drifted)
+		log_plain(LOG_LEVEL_INFO, "daemon.mended");
+	daemon->drifted = drifted;
+}
+
 void
 daemon_look_at_state(struct daemon *daemon)
 {
@@ -176,6 +197,7 @@ daemon_look_at_state(struct daemon *daemon)
 
 	if (daemon->stopping)
 		return;
+	look_at_drift(daemon);
 	if (live && !daemon->live)
 		tell_ready(daemon);
 	daemon->live = live;

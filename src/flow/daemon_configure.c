@@ -144,7 +144,7 @@ judge_candidate(struct daemon *daemon, struct catalog *catalog)
 		reject_candidate(daemon, "the graph does not fit the database");
 		return;
 	}
-	coverage_tell_gaps(daemon->candidate, catalog);
+	coverage_tell_gaps(daemon->candidate, NULL, catalog);
 	daemon_use(daemon, steal(&daemon->candidate), catalog);
 	(void)daemon_arm_poll(daemon); /* the timer exists already */
 	end_reload(daemon, "reload.done", NULL);
@@ -156,15 +156,13 @@ judge_candidate(struct daemon *daemon, struct catalog *catalog)
 static void
 judge_current(struct daemon *daemon, struct catalog *catalog)
 {
-	if (catalog->problems.n_items > 0) {
-		coverage_tell_problems(&catalog->problems);
-		if (daemon->catalog == NULL) {
-			catalog_free(catalog);
-			daemon_leave(daemon, EXIT_STATUS_CONFIG);
-			return;
-		}
+	coverage_tell_graph(daemon->catalog, catalog);
+	if (catalog->problems.n_items > 0 && daemon->catalog == NULL) {
+		catalog_free(catalog);
+		daemon_leave(daemon, EXIT_STATUS_CONFIG);
+		return;
 	}
-	coverage_tell_gaps(daemon->configuration, catalog);
+	coverage_tell_gaps(daemon->configuration, daemon->catalog, catalog);
 	daemon->coverage_due |= daemon->catalog == NULL;
 	daemon_use(daemon, daemon->configuration, catalog);
 	daemon_look_at_state(daemon);
@@ -253,18 +251,29 @@ daemon_describe(struct daemon *daemon)
 
 /* Coverage. */
 
+/* Where triggers come and go, columns may have as well; a problem may be a new
+ * one, or the drift of before have been mended; and another version may have
+ * been installed. */
+static bool
+needs_describe(const struct daemon *daemon, const struct gaps *gaps)
+{
+	return gaps->n_news > 0 || gaps->n_problems > 0 || daemon->drifted ||
+	       gaps->schema_version != CATALOG_SCHEMA_VERSION;
+}
+
 static void
-on_gaps(void *context, enum session_outcome outcome, const struct gap *gaps,
-    size_t n_gaps, const struct pgripple_error *err)
+on_gaps(void *context, enum session_outcome outcome, const struct gaps *gaps,
+    const struct pgripple_error *err)
 {
 	struct daemon *daemon = context;
 
-	if (outcome != SESSION_DONE)
+	if (outcome != SESSION_DONE) {
 		log_error(LOG_LEVEL_WARNING, "capture.unchecked", err);
-	for (size_t i = 0; i < n_gaps; i++)
-		coverage_tell_gap(&gaps[i]);
-	/* Where triggers come and go, columns may have as well. */
-	daemon->describe_due |= n_gaps > 0;
+	} else {
+		for (size_t i = 0; i < gaps->n_news; i++)
+			coverage_tell_gap(&gaps->news[i]);
+		daemon->describe_due |= needs_describe(daemon, gaps);
+	}
 	daemon_turn(daemon);
 }
 

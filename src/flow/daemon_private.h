@@ -65,6 +65,7 @@ struct daemon {
 	bool recognise_due;
 	bool recognise_failed;
 	bool live; /* was, when last looked */
+	bool drifted; /* the same */
 	bool stopping;
 	int64_t fetched_wall_us; /* when the last fetch began */
 	int64_t whole_fetch_us; /* monotonic: the mark was 0 then */

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/json_write.h"
+#include "flow/coverage.h"
 #include "flow/daemon_private.h"
 #include "flow/daemon_state.h"
 #include "flow/probe.h"
@@ -36,30 +37,10 @@ struct monitor {
 
 /* Facts. */
 
-static int64_t
-count_gaps(const struct daemon *daemon)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; daemon->catalog != NULL &&
-			   i < daemon->configuration->graph->n_tables;
-	     i++)
-		n += daemon->catalog->tables[i].watch != CATALOG_WATCHED;
-	return n;
-}
-
-static int64_t
-count_problems(const struct daemon *daemon)
-{
-	return daemon->catalog == NULL
-		   ? 0
-		   : (int64_t)daemon->catalog->problems.n_items;
-}
-
 bool
 monitor_is_drifted(const struct daemon *daemon)
 {
-	return count_gaps(daemon) > 0 || count_problems(daemon) > 0;
+	return coverage_is_drifted(daemon->configuration, daemon->catalog);
 }
 
 static bool
@@ -80,8 +61,11 @@ set_state(const struct daemon *daemon)
 		    daemon_state_name((enum daemon_state)i), NULL, state == i);
 	metrics_set(METRIC_STATE, "drifted", NULL, monitor_is_drifted(daemon));
 	metrics_set(METRIC_STATE, "observing", NULL, is_observing(daemon));
-	metrics_set(METRIC_CAPTURE_GAPS, NULL, NULL, count_gaps(daemon));
-	metrics_set(METRIC_GRAPH_PROBLEMS, NULL, NULL, count_problems(daemon));
+	metrics_set(METRIC_CAPTURE_GAPS, NULL, NULL,
+	    (int64_t)coverage_count_gaps(
+		daemon->configuration, daemon->catalog));
+	metrics_set(METRIC_GRAPH_PROBLEMS, NULL, NULL,
+	    (int64_t)coverage_count_problems(daemon->catalog));
 	for (size_t i = 0; i < 2; i++) {
 		const char *mode = i == 0 ? "apply" : "observe";
 
@@ -221,6 +205,8 @@ add_facts(const struct daemon *daemon, struct buf *buf)
 	json_write_member(buf, "mode", daemon->configuration->settings->mode);
 	json_write_key(buf, "drifted");
 	json_write_bool(buf, monitor_is_drifted(daemon));
+	json_write_key(buf, "drift");
+	coverage_print_drift(daemon->configuration, daemon->catalog, buf);
 	json_write_key(buf, "peers");
 	add_peers(daemon, buf);
 	json_write_member_int(

@@ -2,6 +2,8 @@
  * Gaps in the capture: watched tables whose triggers were dropped, disabled or
  * replaced.  What happens in a gap is not seen; so the database writes a change
  * of the whole table when one opens and when it closes.
+ *
+ * The same look tells whether the installed objects are still those of before.
  */
 #ifndef PGRIPPLE_POSTGRES_GAPS_H
 #define PGRIPPLE_POSTGRES_GAPS_H
@@ -16,10 +18,17 @@ struct gap {
 	const char *problem; /* NULL: the gap has closed */
 };
 
-/* The gaps that opened or closed since the last look are lent for the
- * callback; there are none unless DONE. */
+struct gaps {
+	int schema_version;
+	size_t n_problems; /* watched tables with which something is wrong */
+	/* Those that opened or closed since the last look. */
+	struct gap *news;
+	size_t n_news;
+};
+
+/* The gaps are lent for the callback; NULL unless DONE. */
 typedef void (*gaps_cb)(void *context, enum session_outcome outcome,
-    const struct gap *gaps, size_t n_gaps, const struct pgripple_error *err);
+    const struct gaps *gaps, const struct pgripple_error *err);
 
 /* Looks at every watched table.  -1: not accepted. */
 int gaps_look(struct session *session, const char *schema, gaps_cb done,

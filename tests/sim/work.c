@@ -577,9 +577,10 @@ static void
 answer_gaps(struct statement *statement, int outcome)
 {
 	struct look_for_gaps *look = (struct look_for_gaps *)statement;
+	const struct gaps gaps = {.schema_version = CATALOG_SCHEMA_VERSION};
 
-	look->done(look->context, (enum session_outcome)outcome, NULL, 0,
-	    why(outcome));
+	look->done(look->context, (enum session_outcome)outcome,
+	    outcome == SESSION_DONE ? &gaps : NULL, why(outcome));
 }
 
 int

@@ -9,7 +9,9 @@ import pytest
 
 from harness.daemon import is_sanitized
 from harness.flow import TEAM_GRAPH, install, vanished, wait_quiet, warm
+from harness.http import Web
 from harness.postgres import Database
+from harness.systemd import Manager
 from harness.wait import wait_until
 
 
@@ -497,6 +499,43 @@ def test_says_that_a_table_is_not_watched(tournament, config, make_daemon):
     assert line["table"] == "public.app_team"
     assert "pgripple_update" in line["error"]
     assert "pgripple install" in line["hint"]
+
+
+def test_drift_is_a_state_with_a_beginning_and_an_end(
+        tournament, config, make_daemon, cli, tmp_path):
+    """A migration under the running daemon, and the install after it."""
+    config.write_settings({"postgres": {"coverage_interval": "100ms"}})
+    manager = Manager(tmp_path / "notify")
+    daemon = make_daemon(config, env={"NOTIFY_SOCKET": manager.path})
+    at = manager.wait_for(STATUS="live")
+
+    def ready():
+        status, text = Web(config).get("/readyz")
+        answer = json.loads(text)
+        return status, answer["drifted"], answer["drift"]
+
+    assert ready() == (200, False, [])
+    said = "table public.app_team: columns changed since install"
+    tournament.execute("ALTER TABLE app_team ADD n int")
+    line = daemon.wait_for_event("daemon.drifted")
+    assert (line["level"], line["tables"], line["problems"]) == ("error", 1, 0)
+    assert ready() == (200, True, [said])
+    at = manager.wait_for(at, STATUS='live, drifted: see "pgripple check"')
+    done = cli("status", "-c", config.path)
+    assert done.status == 1 and said in done.stdout
+
+    # It is looked at again and again, and said once.
+    tournament.execute("ALTER TABLE app_tournament ADD n int")
+    wait_until(lambda: ready()[2] == [
+        said, said.replace("app_team", "app_tournament")], what="both tables")
+    assert [one["table"] for one in daemon.events("capture.gap")] == [
+        "public.app_team", "public.app_tournament"]
+
+    install(config)
+    daemon.wait_for_event("daemon.mended")
+    assert ready() == (200, False, [])
+    manager.wait_for(at, STATUS="live")
+    assert len(daemon.events("daemon.drifted")) == 1
 
 
 def test_a_lookup_that_fails_touches_the_model(tournament, redis_server,
