@@ -92,6 +92,8 @@ GRANT EXECUTE ON ROUTINE
     pgripple.outbox_limit(),
     pgripple.is_enabled(),
     pgripple.watched(),
+    pgripple.watch_differences(regclass, text[], text[], integer),
+    pgripple.model_differences(regclass, text[]),
     pgripple.check_coverage(),
     pgripple.channel(),
     pgripple.lock_class(),

@@ -8,15 +8,29 @@
 -- A change that was asked for names a model of the graph, which only the daemon
 -- has: the table model is what `pgripple install` told of it.
 
+-- What set_models() would change, in words; no row if nothing.
+CREATE OR REPLACE FUNCTION pgripple.model_differences(
+    tbl regclass, models text[])
+RETURNS TABLE (difference text) LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN m.name IS NULL
+                THEN format('is to be known as model "%s"', w.name)
+                ELSE format('is no longer to be known as model "%s"', m.name)
+           END
+    FROM (SELECT DISTINCT u.name FROM unnest($2) AS u (name)) AS w
+    FULL JOIN (SELECT k.name FROM pgripple.model AS k WHERE k.relid = $1) AS m
+        ON m.name = w.name
+    WHERE m.name IS NULL OR w.name IS NULL
+    ORDER BY coalesce(m.name, w.name)
+$$;
+COMMENT ON FUNCTION pgripple.model_differences(regclass, text[]) IS
+    'what set_models() would change, in words; nothing if all is right';
+
 -- Tells which models live on a watched table. False if that was known already.
 CREATE OR REPLACE FUNCTION pgripple.set_models(tbl regclass, models text[])
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT m.name FROM pgripple.model AS m WHERE m.relid = tbl
-                   EXCEPT SELECT unnest(models))
-            AND NOT EXISTS (SELECT unnest(models) EXCEPT
-                            SELECT m.name FROM pgripple.model AS m
-                            WHERE m.relid = tbl) THEN
+    IF NOT EXISTS (SELECT FROM pgripple.model_differences(tbl, models)) THEN
         RETURN false;
     END IF;
     DELETE FROM pgripple.model AS m WHERE m.relid = tbl OR m.name = ANY (models);

@@ -66,6 +66,22 @@ const struct cli_command cli_commands[] = {
 	.run = sql_command,
     },
     {
+	.name = "diff",
+	.summary = "what would \"install\" change? in words, or as SQL",
+	.help =
+	    "Compares the database with the graph and the settings, and says "
+	    "what \"install\"\nwould change: a line for each thing, or with "
+	    "--sql what would be run. It changes\nnothing and takes no "
+	    "lock.\n\n"
+	    "Exit status: 0 nothing differs, 1 something does, 69 the "
+	    "database is\nunreachable, 78 an error in the files.",
+	.examples = "  pgripple diff\n"
+		    "  pgripple diff --sql --conninfo \"dbname=app "
+		    "user=owner\" | less",
+	.options = SERVERS | OPTION(SQL),
+	.run = diff_command,
+    },
+    {
 	.name = "install",
 	.summary = "put schema and triggers into the database, or update them",
 	.help =

@@ -35,6 +35,7 @@ enum exit_status check_command(const struct cli_call *call);
 enum exit_status graph_command(const struct cli_call *call);
 enum exit_status import_command(const struct cli_call *call);
 enum exit_status sql_command(const struct cli_call *call);
+enum exit_status diff_command(const struct cli_call *call);
 enum exit_status install_command(const struct cli_call *call);
 enum exit_status run_command(const struct cli_call *call);
 enum exit_status explain_command(const struct cli_call *call);

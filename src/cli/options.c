@@ -36,6 +36,7 @@ const struct option_info option_table[] = {
 	"insert, update, delete, truncate or invalidate;\nunless given, as the "
 	"rows say"},
     {OPTION_JSON, 0, "json", NULL, "print one JSON object, for programs"},
+    {OPTION_SQL, 0, "sql", NULL, "print the SQL that would be run"},
     {OPTION_MODEL, 0, "model", "MODEL",
 	"every row of this model; with tail, only what\ntouched it"},
     {OPTION_KEY, 0, "key", "KEY", "only what removed this key"},
@@ -212,6 +213,7 @@ set_option(struct options *options, const struct option_info *option,
 	case OPTION_NO_FOLLOW:
 	case OPTION_WATCH:
 	case OPTION_JSON:
+	case OPTION_SQL:
 	case OPTION_ALL:
 	case OPTION_DRY_RUN:
 	case OPTION_WAIT:

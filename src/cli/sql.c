@@ -7,11 +7,12 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/setup.h"
+#include "cli/sql.h"
 #include "config/configuration.h"
 #include "postgres/install.h"
 
-static void
-print_step(const struct install_step *step)
+void
+sql_print_step(const struct install_step *step)
 {
 	size_t n = strlen(step->sql);
 	const char *end = "";
@@ -34,7 +35,7 @@ print_script(const struct install_plan *plan, const char *graph_file)
 	    "SET lock_timeout = '2s';\n",
 	    PGRIPPLE_VERSION, graph_file);
 	for (size_t i = 0; i < plan->n_steps; i++)
-		print_step(&plan->steps[i]);
+		sql_print_step(&plan->steps[i]);
 }
 
 enum exit_status

@@ -179,8 +179,9 @@ add_adopted(struct buf *sql, const struct pgripple_table *table,
 	buf_add_string(sql, "))");
 }
 
+/* What both of watch() and watch_differences() are told. */
 static void
-plan_watch(struct planning *planning, const struct pgripple_table *table,
+add_watch(struct planning *planning, const struct pgripple_table *table,
     bool is_offline)
 {
 	struct buf *sql = &planning->sql;
@@ -188,9 +189,6 @@ plan_watch(struct planning *planning, const struct pgripple_table *table,
 
 	for (size_t i = 0; i < table->n_columns; i++)
 		columns[i] = table->columns[i].name;
-	/* One transaction, and both are called. */
-	buf_add_string(sql, "SELECT true = ANY (ARRAY[\n    ");
-	begin_call(planning, "watch");
 	quote_literal(sql, table->spelled);
 	buf_add_string(sql, "::regclass, ");
 	add_text_array(sql, columns, table->n_columns);
@@ -199,13 +197,58 @@ plan_watch(struct planning *planning, const struct pgripple_table *table,
 	buf_add_string(sql, ", ");
 	add_text_array(
 	    sql, (const char *const *)table->ignore, table->n_ignore);
-	buf_printf(sql, ", %" PRId64 "),\n    ", planning->options->bulk_rows);
-	begin_call(planning, "set_models");
+	buf_printf(sql, ", %" PRId64 ")", planning->options->bulk_rows);
+}
+
+static void
+add_set_models(struct planning *planning, const struct pgripple_table *table)
+{
+	struct buf *sql = &planning->sql;
+
 	quote_literal(sql, table->spelled);
 	buf_add_string(sql, "::regclass, ");
 	add_models(sql, table);
-	buf_add_string(sql, ")])");
+	buf_add_char(sql, ')');
+}
+
+static void
+add_question(struct planning *planning, const struct pgripple_table *table)
+{
+	struct install_plan *plan = planning->plan;
+	struct buf *sql = &planning->sql;
+	const char *question;
+
+	buf_add_string(sql, "SELECT difference FROM ");
+	begin_call(planning, "watch_differences");
+	add_watch(planning, table, false);
+	buf_add_string(sql, " UNION ALL SELECT difference FROM ");
+	begin_call(planning, "model_differences");
+	add_set_models(planning, table);
+	if (sql->failed)
+		return; /* nor is there a step */
+	question = arena_copy(plan->arena, sql->bytes, sql->n);
+	plan->steps[plan->n_steps - 1].question = question;
+	buf_reset(sql);
+	sql->failed = question == NULL;
+}
+
+static void
+plan_watch(struct planning *planning, const struct pgripple_table *table,
+    bool is_offline)
+{
+	struct buf *sql = &planning->sql;
+
+	/* One transaction, and both are called. */
+	buf_add_string(sql, "SELECT true = ANY (ARRAY[\n    ");
+	begin_call(planning, "watch");
+	add_watch(planning, table, is_offline);
+	buf_add_string(sql, ",\n    ");
+	begin_call(planning, "set_models");
+	add_set_models(planning, table);
+	buf_add_string(sql, "])");
 	add_step(planning, INSTALL_WATCH, table->spelled);
+	if (!is_offline)
+		add_question(planning, table);
 }
 
 /* By what the registry calls it, for the table itself may be gone. */

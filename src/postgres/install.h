@@ -31,6 +31,10 @@ struct install_step {
 	enum install_kind kind;
 	const char *subject; /* the schema, the notify mode or the table */
 	const char *sql; /* one statement; OBJECTS: a whole script */
+	/* WATCH: asks what that would change, a row in words for each; NULL
+	 * for the others, which are planned only where something is to be
+	 * changed. */
+	const char *question;
 };
 
 struct install_plan {

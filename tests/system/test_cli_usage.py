@@ -7,8 +7,8 @@ import pytest
 
 from harness.daemon import binary, environment
 
-COMMANDS = ["check", "graph", "import", "sql", "install", "run", "ping",
-            "rejected", "uninstall", "version"]
+COMMANDS = ["check", "graph", "import", "sql", "diff", "install", "run",
+            "ping", "rejected", "uninstall", "version"]
 
 
 def test_help_names_every_command_on_one_screen(cli):
