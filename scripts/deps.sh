@@ -26,6 +26,9 @@ packages_for() {
     long)
         echo valgrind chromium
         ;;
+    newer)
+        echo debootstrap
+        ;;
     *)
         echo "no packages are known for \"$1\"" >&2
         return 1

@@ -4,8 +4,9 @@
 # minutes), random histories for the oracle (half an hour), every nth allocation
 # and system call (half an hour), the simulator (half an hour), an hour of random
 # faults, the system tests that scripts/test.sh runs with gcc alone with the
-# sanitizers too, those of django-cacheops with a newer one (ten minutes), and
-# the daemon under valgrind.
+# sanitizers too, those of django-cacheops with a newer one (ten minutes), all of
+# them in the next Debian release with its servers (half an hour), and the daemon
+# under valgrind.
 # Run scripts/test.sh first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,6 +39,9 @@ for layout in SITE_CLASSIC SITE_INSIDEOUT; do
         /usr/bin/python3 -m pytest tests/system/test_django_cacheops.py \
         tests/system/test_cacheops.py -q -n 2 -p no:cacheprovider
 done
+
+echo "== the servers and libraries of a newer Debian"
+scripts/newer-servers.sh
 
 echo "== every allocation fails, a kill at every system call"
 PGRIPPLE_EVERY_NTH=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \

@@ -31,6 +31,8 @@
 
 static pid_t server;
 
+#define MAX_SERVER_ARGS 16
+
 static inline void
 server_folder(char folder[64], pid_t runner)
 {
@@ -76,9 +78,13 @@ static inline pid_t
 spawn(const char *program, const char *const *args, const char *log)
 {
 	char path[256];
+	const char *argv[MAX_SERVER_ARGS] = {path};
 	pid_t pid;
 
 	find_program(path, program);
+	/* By argv[0] it finds the programs beside it. */
+	for (size_t i = 1; i < MAX_SERVER_ARGS - 1 && args[i] != NULL; i++)
+		argv[i] = args[i];
 	pid = fork();
 	if (pid != 0)
 		return pid;
@@ -89,7 +95,7 @@ spawn(const char *program, const char *const *args, const char *log)
 	if (freopen(log, "a", stdout) == NULL ||
 	    dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
 		_exit(125);
-	(void)execvp(path, (char *const *)(uintptr_t)args);
+	(void)execvp(path, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 

@@ -204,6 +204,8 @@ Test(settings, never_show_a_password)
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
 		struct pgripple_errors errors = {0};
 
+		if (PGRIPPLE_REDIS_TLS && strstr(texts[i], "rediss:") != NULL)
+			continue; /* which is no mistake then */
 		cr_assert_null(load(texts[i], &errors));
 		cr_assert_eq(errors.n_items, 1);
 		cr_assert_null(strstr(errors.items[0].text, "s3cret"));
