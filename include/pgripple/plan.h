@@ -74,6 +74,11 @@ struct pgripple_plan {
 	size_t n_repeats;
 };
 
+enum pgripple_plan_outcome {
+	PGRIPPLE_PLAN_DONE = 0,
+	PGRIPPLE_PLAN_COARSE = 1, /* past limits.plan_bytes: whole models */
+};
+
 /* Plans all that the walk touched; ends when the walk ends.  On targets of that
  * set (bit 1 << index) rows stand for their whole models, so that what is
  * planned has a bound: the rules.  -1: NOMEM. */

@@ -28,6 +28,10 @@ struct pgripple_limits {
 	size_t touched_rows; /* of one walk */
 	size_t lookup_rows; /* answers to one lookup */
 	size_t lookup_keys; /* keys of one lookup */
+	/* Of memory: the walk's, and with its plan and what is written down of
+	 * that; 0: no bound. */
+	size_t bytes;
+	size_t plan_bytes;
 };
 
 /* A touched row: one that changed, or depends on one that did. */
@@ -119,6 +123,7 @@ enum pgripple_cause {
 	PGRIPPLE_CAUSE_TOUCHED_ROWS, /* past limits.touched_rows */
 	PGRIPPLE_CAUSE_LOOKUP_ROWS, /* past limits.lookup_rows */
 	PGRIPPLE_CAUSE_LOOKUP_KEYS, /* past limits.lookup_keys */
+	PGRIPPLE_CAUSE_MEMORY, /* past limits.bytes */
 	PGRIPPLE_CAUSE_LOOKUP_FAILED, /* pgripple_walk_escalate() was called */
 };
 
@@ -153,6 +158,15 @@ int pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 /* The lookup cannot be answered: its model is touched as a whole; rows that
  * were asked for by hand as far as they are known. */
 int pgripple_walk_escalate(struct pgripple_walk *walk, size_t lookup,
+    struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
+
+/* Bytes of memory that it takes, with its arena. */
+size_t pgripple_walk_size(const struct pgripple_walk *walk);
+/* The walk has reached limits.bytes: it goes on with whole models. */
+bool pgripple_walk_is_full(const struct pgripple_walk *walk);
+/* There is no room for the answers of the lookup: as if it could not be
+ * answered. */
+int pgripple_walk_overflow(struct pgripple_walk *walk, size_t lookup,
     struct pgripple_error *err) PGRIPPLE_MUST_CHECK;
 
 /* All touched rows, in order of arrival. */

@@ -17,3 +17,15 @@ heap_keep(void)
 	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
 #endif
 }
+
+size_t
+heap_used(void)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
+}

@@ -106,6 +106,12 @@ map_hash(const void *bytes, size_t length)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+size_t
+map_size(const struct map *map)
+{
+	return map->n_slots * sizeof(struct map_slot) * 3 / 2;
+}
+
 void
 map_done(struct map *map)
 {

@@ -20,6 +20,8 @@ struct map {
 #define MAP_INIT ((struct map){0})
 
 void map_done(struct map *map);
+/* Bytes that it takes, and took while it grew last; not those of keys. */
+size_t map_size(const struct map *map);
 /* NULL if absent. */
 void *map_get(const struct map *map, const void *key, size_t length);
 /* The place of the key's value, made (holding NULL) if absent; good until the

@@ -242,6 +242,9 @@ explain_add_cause(struct buf *buf, const struct explanation *explanation,
 		    "more keys are looked up than limits.lookup_rows (%zu)",
 		    limits->lookup_keys);
 		break;
+	case PGRIPPLE_CAUSE_MEMORY:
+		buf_add_string(buf, "it takes more memory than there is");
+		break;
 	case PGRIPPLE_CAUSE_LOOKUP_FAILED:
 		add_failure(buf, explanation, relation);
 		break;

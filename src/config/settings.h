@@ -68,6 +68,7 @@ struct settings {
 	} redis;
 
 	struct {
+		int64_t memory_limit; /* bytes, of the process */
 		int64_t batch_rows;
 		int64_t batch_bytes;
 		int64_t touched_rows;

@@ -90,7 +90,12 @@ const struct setting settings_table[] = {
 	1024 * MEBI, NULL, true,
 	"Bytes of the latest operations that are remembered of each target, to "
 	"be repeated by a Redis that went back; past it, whole models are "
-	"invalidated."},
+	"invalidated. All targets together have a quarter of "
+	"`limits.memory_limit`."},
+    {"limits.memory_limit", SETTING_SIZE, AT(limits.memory_limit), "64MB",
+	16 * MEBI, 1024 * 1024 * MEBI, NULL, true,
+	"Memory of the daemon; near it batches become smaller, then models are "
+	"invalidated as a whole."},
     {"limits.batch_rows", SETTING_COUNT, AT(limits.batch_rows), "500", 1,
 	100000, NULL, true, "Changes that are fetched together."},
     {"limits.batch_bytes", SETTING_SIZE, AT(limits.batch_bytes), "1MB", 1024,

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "core/emit.h"
+#include "core/walk_private.h"
 
 const char *
 pgripple_operation_kind_name(enum pgripple_operation_kind kind)
@@ -63,6 +64,9 @@ struct planner {
 	struct shelf shelves[PGRIPPLE_MAX_TARGETS][PGRIPPLE_OPERATION_KINDS];
 	size_t n_repeats;
 	bool only_repeats; /* nothing is planned but what is repeated */
+	size_t max_bytes; /* 0: no bound */
+	size_t n_bytes; /* of maps, and of what follows from the plan */
+	bool is_full;
 	struct buf identity;
 };
 
@@ -209,12 +213,26 @@ want_repeat(struct planner *planner, struct planned *planned, int64_t after_ms)
 	return 0;
 }
 
+/* What is made of an operation later: its places in the plan and in a part of
+ * it, and its texts, one to be remembered and three of a repeat. */
+static size_t
+size_of(const struct pgripple_operation *operation, bool is_repeated)
+{
+	size_t n_bytes = operation->key_length + 32;
+
+	for (size_t i = 0; i < operation->n_values; i++)
+		n_bytes += operation->values[i].length;
+	return 2 * sizeof(*operation) + n_bytes * (is_repeated ? 4 : 1);
+}
+
 static struct planned *
-add_planned(struct planner *planner, const struct pgripple_operation *operation)
+add_planned(struct planner *planner, const struct pgripple_operation *operation,
+    bool is_repeated)
 {
 	struct shelf *shelf =
 	    &planner->shelves[operation->target][operation->kind];
 	struct pgripple_bytes identity = identify(planner, operation);
+	size_t map_bytes = map_size(&shelf->known);
 	struct planned *planned;
 	struct group *group;
 	const char *copy;
@@ -226,6 +244,7 @@ add_planned(struct planner *planner, const struct pgripple_operation *operation)
 	    identity.length, &copy);
 	if (place == NULL)
 		return NULL;
+	planner->n_bytes += map_size(&shelf->known) - map_bytes;
 	if (*place != NULL) {
 		merge(*place, operation);
 		return *place;
@@ -241,7 +260,16 @@ add_planned(struct planner *planner, const struct pgripple_operation *operation)
 	*group->last = planned;
 	group->last = &planned->next;
 	shelf->n++;
+	planner->n_bytes += size_of(operation, is_repeated);
 	return planned;
+}
+
+static bool
+is_past_limit(const struct planner *planner)
+{
+	return planner->max_bytes != 0 &&
+	       arena_size(planner->arena) + planner->n_bytes >=
+		   planner->max_bytes;
 }
 
 static int
@@ -254,7 +282,11 @@ plan_operation(void *context, const struct pgripple_operation *operation,
 
 	if (planner->only_repeats && repeat_ms == 0)
 		return 0;
-	planned = add_planned(planner, operation);
+	if (is_past_limit(planner)) {
+		planner->is_full = true;
+		return -1;
+	}
+	planned = add_planned(planner, operation, repeat_ms != 0);
 	return planned == NULL ? -1 : want_repeat(planner, planned, repeat_ms);
 }
 
@@ -368,6 +400,7 @@ finish(const struct planner *planner, struct pgripple_plan *ret_plan)
 	return 0;
 }
 
+/* Positive: is_full.  Whole models have a bound of their own. */
 static int
 make_plan(struct pgripple_walk *walk, uint32_t whole_targets, bool only_repeats,
     struct pgripple_plan *ret_plan, struct pgripple_error *err)
@@ -383,13 +416,19 @@ make_plan(struct pgripple_walk *walk, uint32_t whole_targets, bool only_repeats,
 
 	if (planner == NULL)
 		return pgripple_error_nomem(err);
+	if (whole_targets != UINT32_MAX)
+		planner->max_bytes = walk->limits.plan_bytes;
+	planner->n_bytes = map_size(&walk->seen);
 	for (const struct pgripple_touch *touch = pgripple_walk_touches(walk);
 	     touch != NULL && result == 0; touch = touch->next)
-		result = emit_touch(&emitter, touch);
+		if (!walk_is_covered(walk, touch))
+			result = emit_touch(&emitter, touch);
 	if (result == 0)
 		result = finish(planner, ret_plan);
 	planner_done(planner);
 	emitter_done(&emitter);
+	if (planner->is_full)
+		return PGRIPPLE_PLAN_COARSE;
 	return result < 0 ? pgripple_error_nomem(err) : 0;
 }
 
@@ -397,7 +436,12 @@ int
 pgripple_plan_make(struct pgripple_walk *walk, uint32_t whole_targets,
     struct pgripple_plan *ret_plan, struct pgripple_error *err)
 {
-	return make_plan(walk, whole_targets, false, ret_plan, err);
+	int result = make_plan(walk, whole_targets, false, ret_plan, err);
+
+	if (result != PGRIPPLE_PLAN_COARSE)
+		return result;
+	result = make_plan(walk, UINT32_MAX, false, ret_plan, err);
+	return result < 0 ? -1 : PGRIPPLE_PLAN_COARSE;
 }
 
 int

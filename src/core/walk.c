@@ -65,6 +65,19 @@ pgripple_walk_arena(struct pgripple_walk *walk)
 	return walk->arena;
 }
 
+size_t
+pgripple_walk_size(const struct pgripple_walk *walk)
+{
+	return arena_size(walk->arena) + map_size(&walk->seen);
+}
+
+bool
+pgripple_walk_is_full(const struct pgripple_walk *walk)
+{
+	return walk->limits.bytes != 0 &&
+	       pgripple_walk_size(walk) >= walk->limits.bytes;
+}
+
 /* Escalations. */
 
 const char *
@@ -79,6 +92,8 @@ pgripple_cause_name(enum pgripple_cause cause)
 		return "lookup rows";
 	case PGRIPPLE_CAUSE_LOOKUP_KEYS:
 		return "lookup keys";
+	case PGRIPPLE_CAUSE_MEMORY:
+		return "memory";
 	case PGRIPPLE_CAUSE_LOOKUP_FAILED:
 		return "lookup failed";
 	}
@@ -98,6 +113,7 @@ walk_note_escalation(struct pgripple_walk *walk,
     const struct pgripple_relation *relation, enum pgripple_cause cause)
 {
 	walk->n_escalations++;
+	walk->was_full |= cause == PGRIPPLE_CAUSE_MEMORY;
 	if (walk->on_escalation != NULL)
 		walk->on_escalation(walk->escalation_context, relation, cause);
 }
@@ -202,6 +218,13 @@ find_stronger(struct pgripple_walk *walk, const struct pgripple_touch *wanted)
 		}
 	}
 	return found;
+}
+
+bool
+walk_is_covered(struct pgripple_walk *walk, const struct pgripple_touch *touch)
+{
+	return walk->was_full && !touch->whole &&
+	       find_stronger(walk, touch) != NULL;
 }
 
 /* Changed rows are bounded by the batch; rows that depend on them are not. */
@@ -448,6 +471,14 @@ reach_directly(struct pgripple_walk *walk, struct pgripple_touch *from,
 }
 
 static int
+reach(struct pgripple_walk *walk, struct pgripple_touch *touch,
+    const struct pgripple_relation *relation, const struct pgripple_value *key)
+{
+	return relation->direct ? reach_directly(walk, touch, relation, key)
+				: walk_want(walk, touch, relation, key);
+}
+
+static int
 follow(struct pgripple_walk *walk, struct pgripple_touch *touch,
     const struct pgripple_relation *relation)
 {
@@ -464,10 +495,11 @@ follow(struct pgripple_walk *walk, struct pgripple_touch *touch,
 	default:
 		return 0;
 	}
-	if (touch->whole)
-		return walk_reach(walk, touch, relation, NULL);
-	return relation->direct ? reach_directly(walk, touch, relation, key)
-				: walk_want(walk, touch, relation, key);
+	if (!touch->whole && pgripple_walk_is_full(walk))
+		walk_note_escalation(walk, relation, PGRIPPLE_CAUSE_MEMORY);
+	else if (!touch->whole)
+		return reach(walk, touch, relation, key);
+	return walk_reach(walk, touch, relation, NULL);
 }
 
 int

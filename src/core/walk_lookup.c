@@ -243,6 +243,17 @@ pgripple_walk_answer(struct pgripple_walk *walk, size_t lookup,
 }
 
 int
+pgripple_walk_overflow(
+    struct pgripple_walk *walk, size_t lookup, struct pgripple_error *err)
+{
+	struct lookup_state *state = walk->round[lookup];
+
+	return state->overflow
+		   ? 0
+		   : escalate(walk, state, PGRIPPLE_CAUSE_MEMORY, err);
+}
+
+int
 pgripple_walk_escalate(
     struct pgripple_walk *walk, size_t lookup, struct pgripple_error *err)
 {

@@ -69,6 +69,7 @@ struct pgripple_walk {
 	struct visit *spare_visits; /* of earlier reports */
 	pgripple_escalation_cb on_escalation; /* may be NULL */
 	void *escalation_context;
+	bool was_full; /* past limits.bytes */
 	bool nomem; /* sticky: what was walked so far is not complete */
 };
 
@@ -97,6 +98,11 @@ int walk_arrive_at_key(struct pgripple_walk *walk,
  * NULL for a row that changed itself. */
 struct pgripple_touch *walk_add_touch(struct pgripple_walk *walk,
     const struct pgripple_relation *relation, struct pgripple_touch wanted);
+/* Memory was short, and a touch of the whole model does all that this one of a
+ * row does.  (Where it was not the row is worth an operation of its own: it is
+ * done at once, and the whole model later.) */
+bool walk_is_covered(
+    struct pgripple_walk *walk, const struct pgripple_touch *touch);
 /* A row of relation->to was reached; values NULL: all of them. */
 int walk_reach(struct pgripple_walk *walk, struct pgripple_touch *from,
     const struct pgripple_relation *relation,

@@ -297,7 +297,7 @@ only_observe(struct batch *batch)
 {
 	struct pgripple_error err;
 
-	if (pgripple_plan_make(batch->walk, 0, &batch->plan, &err) < 0) {
+	if (batch_make_plan(batch, 0, &err) < 0) {
 		batch_fail(batch, &err);
 		return;
 	}

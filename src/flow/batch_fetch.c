@@ -162,8 +162,13 @@ on_fetched(void *context, enum session_outcome outcome,
 	batch->session_number = session_number(batch->peers.work);
 	batch->listener.on_fetched(batch->listener.context, rows[0].wall_us);
 	result = prepare(batch, rows, n_rows, &err);
-	for (size_t i = 0; i < n_rows && result == 0; i++)
+	for (size_t i = 0; i < n_rows && result == 0; i++) {
+		if (i > 0 && batch_has_enough(batch)) {
+			batch->is_small = false;
+			break;
+		}
 		result = take_row(batch, &rows[i], &err);
+	}
 	if (result < 0)
 		batch_fail(batch, &err);
 	else
@@ -173,15 +178,20 @@ on_fetched(void *context, enum session_outcome outcome,
 void
 batch_fetch(struct batch *batch)
 {
+	const struct settings *settings = batch->settings;
 	struct outbox_bounds bounds = {
 	    .above_id = batch->above_id,
-	    .max_rows = batch->settings->limits.batch_rows,
-	    .max_bytes = batch->settings->limits.batch_bytes,
+	    .max_rows = settings->limits.batch_rows,
+	    .max_bytes = settings->limits.batch_bytes,
 	    .with_lsn = batch->graph->waits_for_replicas,
 	};
 	struct pgripple_error err;
 
-	if (outbox_fetch(batch->peers.work, batch->settings->postgres.schema,
-		&bounds, on_fetched, batch, &err) < 0)
+	batch_measure_room(batch);
+	if (bounds.max_bytes > (int64_t)batch->room.changes)
+		bounds.max_bytes = (int64_t)batch->room.changes;
+
+	if (outbox_fetch(batch->peers.work, settings->postgres.schema, &bounds,
+		on_fetched, batch, &err) < 0)
 		batch_fail(batch, &err);
 }

@@ -25,6 +25,9 @@ setting_of(const struct settings *settings, enum pgripple_cause cause,
 	case PGRIPPLE_CAUSE_UNKNOWN_VALUE:
 	case PGRIPPLE_CAUSE_LOOKUP_FAILED:
 		return NULL;
+	case PGRIPPLE_CAUSE_MEMORY:
+		*ret_limit = settings->limits.memory_limit;
+		return "limits.memory_limit";
 	case PGRIPPLE_CAUSE_TOUCHED_ROWS:
 	case PGRIPPLE_CAUSE_LOOKUP_ROWS:
 	case PGRIPPLE_CAUSE_LOOKUP_KEYS:
@@ -67,6 +70,8 @@ batch_limited_walk(struct batch *batch)
 	    .touched_rows = (size_t)settings->limits.touched_rows,
 	    .lookup_rows = (size_t)settings_max_lookup_rows(settings),
 	    .lookup_keys = (size_t)settings_max_lookup_rows(settings),
+	    .bytes = batch->room.walk,
+	    .plan_bytes = batch->room.all,
 	};
 	struct pgripple_walk *walk = pgripple_walk_new(batch->graph, &limits);
 

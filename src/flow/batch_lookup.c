@@ -40,20 +40,29 @@ go_on(struct batch *batch, size_t n_done)
 }
 
 static int
+answer_row(struct batch *batch, const struct lookup_row *found,
+    struct pgripple_error *err)
+{
+	size_t number = batch->lookup + found->number;
+	const struct pgripple_lookup *lookup =
+	    pgripple_walk_lookup(batch->walk, number);
+	struct pgripple_row row;
+
+	if (found->image == NULL || pgripple_walk_is_full(batch->walk))
+		return pgripple_walk_overflow(batch->walk, number, err);
+	if (pgripple_row_decode(batch->arena, lookup->model->table,
+		found->image, found->length, &row, err) < 0)
+		return -1;
+	return pgripple_walk_answer(batch->walk, number, &row, err);
+}
+
+static int
 answer(struct batch *batch, const struct lookup_row *rows, size_t n_rows,
     struct pgripple_error *err)
 {
-	for (size_t i = 0; i < n_rows; i++) {
-		size_t number = batch->lookup + rows[i].number;
-		const struct pgripple_lookup *lookup =
-		    pgripple_walk_lookup(batch->walk, number);
-		struct pgripple_row row;
-
-		if (pgripple_row_decode(batch->arena, lookup->model->table,
-			rows[i].image, rows[i].length, &row, err) < 0 ||
-		    pgripple_walk_answer(batch->walk, number, &row, err) < 0)
+	for (size_t i = 0; i < n_rows; i++)
+		if (answer_row(batch, &rows[i], err) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -127,6 +136,7 @@ batch_look_up(struct batch *batch)
 	    .graph = batch->graph,
 	    .catalog = batch->catalog,
 	    .max_rows = batch_max_lookup_rows(batch),
+	    .max_bytes = batch->room.answers,
 	};
 	size_t n = pgripple_walk_n_lookups(batch->walk) - batch->lookup;
 	struct pgripple_error err;

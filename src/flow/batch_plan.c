@@ -91,6 +91,9 @@ is_too_much(const struct batch *batch, uint32_t postponed)
 		settings->limits.postponed_tasks},
 	    {"limits.postponed_bytes", batch->n_waiting_bytes + more.n_bytes,
 		settings->limits.postponed_bytes},
+	    /* On their way there are three copies of them. */
+	    {"limits.memory_limit", 3 * more.n_bytes,
+		(int64_t)(batch->room.all / 2)},
 	};
 
 	for (size_t i = 0; more.n > 0 && i < N_ELEMENTS(bounds); i++)
@@ -105,13 +108,13 @@ is_too_much(const struct batch *batch, uint32_t postponed)
 static int
 make_plan(struct batch *batch, uint32_t postponed, struct pgripple_error *err)
 {
-	if (pgripple_plan_make(batch->walk, 0, &batch->plan, err) < 0)
+	if (batch_make_plan(batch, 0, err) < 0)
 		return -1;
 	if (postponed == 0)
 		batch->n_waiting = batch->n_waiting_bytes = 0;
 	if (!is_too_much(batch, postponed))
 		return 0;
-	return pgripple_plan_make(batch->walk, postponed, &batch->plan, err);
+	return batch_make_plan(batch, postponed, err);
 }
 
 static int

@@ -1,9 +1,9 @@
 /*
  * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
  * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
- * escalations), batch_plan.c (planning, what goes where), batch_apply.c
- * (applying), batch_tasks.c (what is left to be done), batch_acknowledge.c
- * (marks, acknowledging) and batch_metrics.c (counting).
+ * escalations), batch_room.c (memory), batch_plan.c (planning, what goes
+ * where), batch_apply.c (applying), batch_tasks.c (what is left to be done),
+ * batch_acknowledge.c (marks, acknowledging) and batch_metrics.c (counting).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -35,6 +35,15 @@ struct batch_part {
 	struct replay_mark mark; /* behind them */
 };
 
+/* Bytes of memory that the batch under way may take: all of it, the answers to
+ * lookups, the walk, and the changes that it begins with. */
+struct batch_room {
+	size_t all;
+	size_t answers;
+	size_t walk;
+	size_t changes;
+};
+
 struct batch {
 	struct batch_peers peers;
 	struct batch_listener listener;
@@ -48,9 +57,11 @@ struct batch {
 	struct event *pause;
 	struct backoff backoff;
 	bool was_full; /* the last one that left tasks found no room */
+	bool was_short; /* of memory */
 
 	/* Of the batch under way; NULL in between. */
 	int64_t above_id;
+	struct batch_room room;
 	bool is_small; /* it has less than a quarter of what it may have */
 	struct pgripple_walk *walk;
 	struct arena *arena; /* the walk's */
@@ -95,6 +106,15 @@ struct batch {
 void batch_step(struct batch *batch, enum batch_event event);
 /* Failures are told where they are handled: here. */
 void batch_fail(struct batch *batch, const struct pgripple_error *err);
+
+/* How much memory there is for the batch that begins. */
+void batch_measure_room(struct batch *batch);
+/* It holds as many changes as there is room for. */
+bool batch_has_enough(const struct batch *batch);
+/* The plan as such, with whole models where it would take too much memory, and
+ * on those targets. */
+int batch_make_plan(struct batch *batch, uint32_t whole_targets,
+    struct pgripple_error *err) MUST_CHECK;
 
 /* A walk within the limits of the settings, that keeps count of the
  * escalations; NULL when out of memory. */

@@ -64,6 +64,18 @@ print_tasks(struct buf *tasks, const struct pgripple_operation *operations,
 	}
 }
 
+/* All targets together: a quarter of what there is. */
+static size_t
+max_memory(const struct settings *settings)
+{
+	int64_t share = settings->limits.memory_limit / 4 /
+			(int64_t)settings->redis.n_targets;
+
+	return (size_t)(settings->redis.replay_memory < share
+			    ? settings->redis.replay_memory
+			    : share);
+}
+
 static void
 remember(
     struct replay *replay, const struct replay_mark *mark, struct buf *tasks)
@@ -73,7 +85,7 @@ remember(
 	replay->held_by = replay->server;
 	/* Without memory whole models are touched, if need be. */
 	if (memory_add(&replay->memory, mark->name, tasks,
-		(size_t)replay->settings->redis.replay_memory, &err) < 0)
+		max_memory(replay->settings), &err) < 0)
 		log_error_of(LOG_LEVEL_WARNING, "redis.replay_failed", "target",
 		    replay->options.name, &err);
 }
@@ -211,7 +223,10 @@ repeat_models(
     struct replay *replay, struct repeat *repeat, struct pgripple_error *err)
 {
 	static const struct pgripple_limits limits = {
-	    SIZE_MAX, SIZE_MAX, SIZE_MAX};
+	    .touched_rows = SIZE_MAX,
+	    .lookup_rows = SIZE_MAX,
+	    .lookup_keys = SIZE_MAX,
+	};
 	struct pgripple_walk *walk = pgripple_walk_new(replay->graph, &limits);
 	CLEANUP(buf_done) struct buf tasks = BUF_INIT;
 	struct pgripple_plan plan;

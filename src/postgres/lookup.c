@@ -17,6 +17,9 @@
 #include "postgres/quote.h"
 #include "postgres/request.h"
 
+/* Of a row in memory beside its image: libpq's and ours. */
+#define ROW_BYTES 100
+
 struct wait {
 	lookup_cb done;
 	void *context;
@@ -223,19 +226,55 @@ find_out_all(const struct lookup_group *group, struct about *abouts,
 	return 0;
 }
 
-/* "SELECT 0, l.image::text FROM (...) AS l (image) UNION ALL ..." */
+/* "SELECT 0, l.image::text FROM (...) AS l (image)" */
+static void
+print_numbered(struct request *request, const struct about *abouts,
+    const struct lookup_group *group, size_t i)
+{
+	buf_printf(&request->sql, "SELECT %zu, l.image::text FROM (", i);
+	print_lookup(request, &abouts[i], group->lookups[i], group->max_rows);
+	buf_add_string(&request->sql, ") AS l (image)");
+}
+
+/*
+ * The server stops where the answer would take more room than there is: the
+ * row that passes the bound comes without its image, what is behind it not at
+ * all.
+ *
+ *	SELECT number, CASE WHEN bytes <= 5000 THEN image END FROM (
+ *	SELECT number, image, octet_length(image) + 100 AS own,
+ *	sum(octet_length(image) + 100) OVER (ROWS UNBOUNDED PRECEDING) AS bytes
+ *	FROM (...) AS r (number, image)) AS s WHERE bytes - own <= 5000
+ */
+static void
+print_bounded(struct request *request, const struct about *abouts,
+    const struct lookup_group *group, size_t i)
+{
+	struct buf *sql = &request->sql;
+	size_t max_bytes = group->max_bytes / group->n_lookups;
+
+	buf_printf(sql,
+	    "SELECT number, CASE WHEN bytes <= %zu THEN image END FROM ("
+	    "SELECT number, image, octet_length(image) + %d AS own, "
+	    "sum(octet_length(image) + %d) OVER (ROWS UNBOUNDED PRECEDING) "
+	    "AS bytes FROM (",
+	    max_bytes, ROW_BYTES, ROW_BYTES);
+	print_numbered(request, abouts, group, i);
+	buf_printf(sql, ") AS r (number, image)) AS s WHERE bytes - own <= %zu",
+	    max_bytes);
+}
+
 static void
 print_group(struct request *request, const struct about *abouts,
     const struct lookup_group *group)
 {
-	struct buf *sql = &request->sql;
-
 	for (size_t i = 0; i < group->n_lookups; i++) {
-		buf_printf(sql, "%sSELECT %zu, l.image::text FROM (",
-		    i > 0 ? " UNION ALL " : "", i);
-		print_lookup(
-		    request, &abouts[i], group->lookups[i], group->max_rows);
-		buf_add_string(sql, ") AS l (image)");
+		if (i > 0)
+			buf_add_string(&request->sql, " UNION ALL ");
+		if (group->max_bytes > 0)
+			print_bounded(request, abouts, group, i);
+		else
+			print_numbered(request, abouts, group, i);
 	}
 }
 
@@ -252,7 +291,8 @@ lookup_submit_group(struct session *session, struct lookup_group *group,
 	wait = malloc(sizeof(*wait));
 	if (wait == NULL)
 		return pgripple_error_nomem(err);
-	*wait = (struct wait){done, context, group->n_lookups > 1};
+	*wait = (struct wait){
+	    done, context, group->n_lookups > 1 || group->max_bytes > 0};
 	if (wait->is_group)
 		print_group(&request, abouts, group);
 	else

@@ -18,12 +18,13 @@
  * pgripple_row_decode(). */
 struct lookup_row {
 	size_t number; /* of its lookup in the group */
-	const char *image; /* JSON */
+	const char *image; /* JSON; NULL: there was no room for it */
 	size_t length;
 };
 
 /* The rows are lent for the callback; there are none unless DONE.  More than
- * max_rows rows: one row more is given, and that says so. */
+ * max_rows rows: one row more is given, and that says so.  More than max_bytes
+ * bytes: the last row of the lookup has no image. */
 typedef void (*lookup_cb)(void *context, enum session_outcome outcome,
     const struct lookup_row *rows, size_t n_rows,
     const struct pgripple_error *err);
@@ -45,6 +46,7 @@ struct lookup_group {
 	const struct pgripple_lookup *lookups[LOOKUP_MAX_GROUP];
 	size_t n_lookups;
 	size_t max_rows; /* of each */
+	size_t max_bytes; /* of all answers in memory; 0: no bound */
 };
 
 /* The same for all of a group, in one statement and so one round trip; if they

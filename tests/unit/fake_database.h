@@ -27,7 +27,8 @@ struct fake_database {
 	size_t n_keys;
 };
 
-static const struct pgripple_limits no_limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+static const struct pgripple_limits no_limits = {
+    SIZE_MAX, SIZE_MAX, SIZE_MAX, 0, 0};
 
 static inline bool
 is_same_text(const struct pgripple_value *a, const struct pgripple_value *b)

@@ -273,7 +273,7 @@ Test(core_nomem, fails_a_walk_past_its_limits)
 {
 	struct pgripple_error err;
 
-	limits = (struct pgripple_limits){60, 1, 10};
+	limits = (struct pgripple_limits){60, 1, 10, 0, 0};
 	cr_assert_eq(work(&err), 0);
 	exhaust(work);
 }

@@ -520,7 +520,7 @@ n_wholes(void)
 Test(walk, touches_the_whole_model_past_the_limit_of_touched_rows)
 {
 	start_limited(tree, tree_rows, N_ELEMENTS(tree_rows),
-	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX});
+	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX, 0, 0});
 	change("{\"table\":\"node\",\"op\":\"insert\","
 	       "\"new\":[{\"id\":9,\"parent_id\":4}]}");
 	expect("node:3 node:4 node:9 ~node:*");
@@ -531,7 +531,7 @@ Test(walk, touches_the_whole_model_past_the_limit_of_touched_rows)
 Test(walk, may_come_to_known_rows_when_at_the_limit_of_touched_rows)
 {
 	start_limited(tournament, NULL, 0,
-	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX});
+	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX, 0, 0});
 	change("{\"table\":\"draft\",\"op\":\"insert\",\"new\":["
 	       "{\"id\":22,\"tournament_id\":1},"
 	       "{\"id\":23,\"tournament_id\":1}]}");
@@ -541,7 +541,7 @@ Test(walk, may_come_to_known_rows_when_at_the_limit_of_touched_rows)
 
 Test(walk, never_escalates_rows_that_changed_themselves)
 {
-	start_limited(tree, NULL, 0, (struct pgripple_limits){0, 0, 0});
+	start_limited(tree, NULL, 0, (struct pgripple_limits){0, 0, 0, 0, 0});
 	change("{\"table\":\"node\",\"op\":\"insert\",\"new\":["
 	       "{\"id\":8,\"parent_id\":null},{\"id\":9,\"parent_id\":null}]}");
 	expect("node:8 node:9");
@@ -550,7 +550,7 @@ Test(walk, never_escalates_rows_that_changed_themselves)
 Test(walk, touches_the_whole_model_past_the_limit_of_lookup_rows)
 {
 	start_limited(tournament, tournament_rows, N_ELEMENTS(tournament_rows),
-	    (struct pgripple_limits){SIZE_MAX, 1, SIZE_MAX});
+	    (struct pgripple_limits){SIZE_MAX, 1, SIZE_MAX, 0, 0});
 	change("{\"table\":\"round\",\"op\":\"insert\",\"new\":[{\"id\":31,"
 	       "\"draft_id\":null,\"captain_id\":100}]}");
 	expect("round:31 team:10 ~team:*");
@@ -560,7 +560,7 @@ Test(walk, touches_the_whole_model_past_the_limit_of_lookup_rows)
 Test(walk, takes_exactly_as_many_rows_and_keys_as_the_limits_say)
 {
 	start_limited(tournament, tournament_rows, N_ELEMENTS(tournament_rows),
-	    (struct pgripple_limits){6, 2, 1});
+	    (struct pgripple_limits){6, 2, 1, 0, 0});
 	change("{\"table\":\"round\",\"op\":\"insert\",\"new\":[{\"id\":31,"
 	       "\"draft_id\":20,\"captain_id\":100}]}");
 	expect("draft:20 round:31 team:10 team:12 tournament:1");
@@ -570,7 +570,7 @@ Test(walk, takes_exactly_as_many_rows_and_keys_as_the_limits_say)
 Test(walk, touches_the_whole_model_past_the_limit_of_lookup_keys)
 {
 	start_limited(tournament, tournament_rows, N_ELEMENTS(tournament_rows),
-	    (struct pgripple_limits){SIZE_MAX, SIZE_MAX, 1});
+	    (struct pgripple_limits){SIZE_MAX, SIZE_MAX, 1, 0, 0});
 	change("{\"table\":\"round\",\"op\":\"insert\",\"new\":["
 	       "{\"id\":31,\"draft_id\":20,\"captain_id\":100},"
 	       "{\"id\":32,\"draft_id\":21,\"captain_id\":100}]}");

@@ -718,6 +718,11 @@ answer(struct run *run, size_t number)
 		if (atoi(table->name + 1) != row->table ||
 		    !is_asked(lookup, row))
 			continue;
+		if (pgripple_walk_is_full(run->walk)) {
+			cr_assert_eq(
+			    pgripple_walk_overflow(run->walk, number, &err), 0);
+			continue;
+		}
 		print_row(&json, row, run->chaos);
 		cr_assert_eq(pgripple_row_decode(pgripple_walk_arena(run->walk),
 				 table, json.bytes, json.n, &found, &err),
@@ -911,13 +916,22 @@ draw_limit(void)
 	return chance(60) ? SIZE_MAX : (size_t)draw(6);
 }
 
+/* A walk of such a world takes some ten kilobytes. */
+static size_t
+draw_bytes(void)
+{
+	return chance(60) ? 0 : 1024 + 1024 * (size_t)draw(20);
+}
+
 Test(walk_random, loses_nothing_when_values_answers_and_limits_fail)
 {
 	size_t n_escalations = 0;
+	int n_coarse = 0;
 
 	for (int i = 0; i < 2 * N_WORLDS; i++) {
 		struct world world;
 		struct run run;
+		int outcome;
 		struct keys lower;
 		struct pgripple_plan plan;
 		struct pgripple_error err;
@@ -926,10 +940,12 @@ Test(walk_random, loses_nothing_when_values_answers_and_limits_fail)
 		world = draw_world(true);
 		start_run(&run, &world, true);
 		run_walk(&run,
-		    (struct pgripple_limits){
-			draw_limit(), draw_limit(), draw_limit()},
+		    (struct pgripple_limits){draw_limit(), draw_limit(),
+			draw_limit(), draw_bytes(), draw_bytes()},
 		    -1);
-		cr_assert_eq(pgripple_plan_make(run.walk, 0, &plan, &err), 0);
+		outcome = pgripple_plan_make(run.walk, 0, &plan, &err);
+		cr_assert_geq(outcome, 0);
+		n_coarse += outcome == PGRIPPLE_PLAN_COARSE;
 		lower = walk_plainly(&world, false, -1);
 		for (size_t j = 0; j < lower.n; j++)
 			cr_assert(is_covered(&plan, lower.items[j]),
@@ -939,4 +955,5 @@ Test(walk_random, loses_nothing_when_values_answers_and_limits_fail)
 		end_run(&run);
 	}
 	cr_assert_gt(n_escalations, N_WORLDS / 4);
+	cr_assert_gt(n_coarse, N_WORLDS / 4);
 }

@@ -233,18 +233,21 @@ Test(walk_reasons, tell_of_an_unknown_value)
 
 Test(walk_reasons, tell_of_too_many_touched_rows)
 {
-	expect_told(two_rows, (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX},
+	expect_told(two_rows,
+	    (struct pgripple_limits){3, SIZE_MAX, SIZE_MAX, 0, 0},
 	    "touched rows a.id -> b.id; touched rows a.x -> b.y; "
 	    "touched rows a.x -> b.y; touched rows a.x -> b.y; ");
 }
 
 Test(walk_reasons, tell_of_too_many_rows_and_keys_of_a_lookup)
 {
-	expect_told(two_rows, (struct pgripple_limits){SIZE_MAX, 2, SIZE_MAX},
+	expect_told(two_rows,
+	    (struct pgripple_limits){SIZE_MAX, 2, SIZE_MAX, 0, 0},
 	    "lookup rows a.x -> b.y; ");
 	tear_down();
 	told = BUF_INIT;
-	expect_told(two_rows, (struct pgripple_limits){SIZE_MAX, SIZE_MAX, 1},
+	expect_told(two_rows,
+	    (struct pgripple_limits){SIZE_MAX, SIZE_MAX, 1, 0, 0},
 	    "lookup keys a.x -> b.y; ");
 }
 
