@@ -47,6 +47,12 @@ echo "== every allocation fails, a kill at every system call"
 PGRIPPLE_EVERY_NTH=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \
     tests/fault/test_every_nth.py --rootdir . -q -s -p no:cacheprovider
 
+echo "== memory, and what a million changes leave behind"
+PGRIPPLE_LONG=1 PGRIPPLE_BUILD=build-test /usr/bin/python3 -m pytest \
+    tests/fault/test_memory.py --rootdir . -q -s -p no:cacheprovider
+PGRIPPLE_BUILD=build-test /usr/bin/python3 tests/fault/soak.py \
+    --changes 1000000 --every 5
+
 echo "== ten million schedules of the simulator"
 tests/sim/run.sh build-test 10000000 "$(date +%s)000000"
 
