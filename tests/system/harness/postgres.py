@@ -63,6 +63,8 @@ class Postgres(Server):
             "port": self.port,
             "max_connections": 100,
             "shared_buffers": "64MB",
+            # In its folder: nothing is left of one that was killed.
+            "dynamic_shared_memory_type": "mmap",
             "max_wal_size": "512MB",
             "log_line_prefix": "%m [%p] %d ",
             "log_min_messages": "warning",
