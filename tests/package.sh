@@ -64,14 +64,22 @@ grep -q "CREATE TABLE IF NOT EXISTS pgripple.outbox" "$folder/sql" ||
 inside mandoc -Tlint -W warning /usr/share/man/man8/pgripple.8.gz
 [ "$(inside stat -c '%a %U %G' /etc/pgripple/pgripple.yaml)" = \
     "640 root pgripple" ] || fail "others can read the settings"
-for file in /lib/systemd/system/pgripple.service \
+for file in /lib/systemd/system/{pgripple,pgripple@}.service \
     /usr/share/man/man5/pgripple.yaml.5.gz \
     /usr/share/man/man5/pgripple-graph.5.gz \
     /usr/share/bash-completion/completions/pgripple \
     /usr/share/pgripple/{pgripple,roles,uninstall}.sql; do
     [ -s "$root$file" ] || fail "$file is missing"
 done
-inside systemd-analyze verify /lib/systemd/system/pgripple.service
+for unit in pgripple.service pgripple@.service; do
+    inside systemd-analyze verify --man=no "/lib/systemd/system/$unit"
+    inside systemd-analyze security --offline=true --threshold=20 \
+        "/lib/systemd/system/$unit" >"$folder/log" || {
+        cat "$folder/log"
+        fail "$unit is exposed to more than 2.0"
+    }
+    tail -n 1 "$folder/log"
+done
 
 inside dpkg --purge pgripple >"$folder/log" 2>&1 || {
     cat "$folder/log"

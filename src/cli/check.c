@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "config/configuration.h"
+#include "config/login.h"
 #include "core/template.h"
 #include "postgres/command.h"
 #include "redis/blocking.h"
@@ -22,6 +23,20 @@ plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
+/* Where its password is in a file, with another in its place. */
+static int
+parse_url(const struct settings_target *target, struct redis_url *ret_url,
+    struct pgripple_error *err)
+{
+	CLEANUP(login_forget) char *text = NULL;
+
+	if (*target->password_file == '\0')
+		return redis_url_parse(target->url, ret_url, err);
+	if (login_make_url(target->url, "password", &text, err) < 0)
+		return -1;
+	return redis_url_parse(text, ret_url, err);
+}
+
 static int
 check_urls(struct report *report, const struct settings *settings)
 {
@@ -29,8 +44,7 @@ check_urls(struct report *report, const struct settings *settings)
 	struct pgripple_error err;
 
 	for (size_t i = 0; i < settings->redis.n_targets; i++) {
-		if (redis_url_parse(
-			settings->redis.targets[i].url, &url, &err) != 0) {
+		if (parse_url(&settings->redis.targets[i], &url, &err) != 0) {
 			report_failure(report, settings->file, &err);
 			return -1;
 		}
@@ -79,13 +93,15 @@ holds_secret(const struct settings *settings)
 	bool found = command_conninfo_has_secret(settings->postgres.conninfo);
 
 	for (size_t i = 0; i < settings->redis.n_targets; i++) {
+		const struct settings_target *target =
+		    &settings->redis.targets[i];
 		struct redis_url url;
 		struct pgripple_error err;
 
-		if (redis_url_parse(
-			settings->redis.targets[i].url, &url, &err) != 0)
+		if (parse_url(target, &url, &err) != 0)
 			continue;
-		if (url.password != NULL || url.sentinel_password != NULL)
+		if ((url.password != NULL && *target->password_file == '\0') ||
+		    url.sentinel_password != NULL)
 			found = true;
 		redis_url_done(&url);
 	}
@@ -93,19 +109,39 @@ holds_secret(const struct settings *settings)
 }
 
 static void
-warn_of_readers(struct report *report, const struct settings *settings)
+warn_of_readers(struct report *report, const char *path)
 {
 	char hint[512];
 	struct stat st;
 
-	if (!holds_secret(settings) || stat(settings->file, &st) != 0 ||
-	    (st.st_mode & S_IROTH) == 0)
+	if (stat(path, &st) != 0 || (st.st_mode & S_IROTH) == 0)
 		return;
-	(void)snprintf(
-	    hint, sizeof(hint), "Run \"chmod o-r %s\".", settings->file);
+	(void)snprintf(hint, sizeof(hint), "Run \"chmod o-r %s\".", path);
 	report_warning(report, hint,
-	    "%s: everybody may read it, and it holds a password",
-	    settings->file);
+	    "%s: everybody may read it, and it holds a password", path);
+}
+
+static void
+look_at_password_file(
+    struct report *report, const struct settings *settings, const char *file)
+{
+	CLEANUP(free_pointer)
+	char *path = *file == '\0' ? NULL : login_path(settings, file);
+
+	if (path != NULL)
+		warn_of_readers(report, path);
+}
+
+static void
+look_at_secrets(struct report *report, const struct settings *settings)
+{
+	if (holds_secret(settings))
+		warn_of_readers(report, settings->file);
+	look_at_password_file(
+	    report, settings, settings->postgres.password_file);
+	for (size_t i = 0; i < settings->redis.n_targets; i++)
+		look_at_password_file(
+		    report, settings, settings->redis.targets[i].password_file);
 }
 
 /* What reading the files cannot see, because other layers know it. */
@@ -118,7 +154,7 @@ check_files(struct report *report, const struct configuration *configuration)
 	if (check_urls(report, settings) != 0)
 		return -1;
 	report_ok(report, "%s", settings->file);
-	warn_of_readers(report, settings);
+	look_at_secrets(report, settings);
 	if (settings_observes(settings))
 		report_warning(report,
 		    "Set \"mode\" to \"apply\" when the log shows what you "
@@ -191,7 +227,8 @@ check_target(struct report *report, const struct configuration *configuration,
 	struct pgripple_error err;
 	enum exit_status status;
 
-	status = setup_redis(&settings->redis.targets[target], &redis, &err);
+	status = setup_redis(
+	    settings, &settings->redis.targets[target], &redis, &err);
 	if (status != EXIT_STATUS_OK && settings_observes(settings)) {
 		report_warning(report, err.hint, "%s%s", words, err.text);
 		return;

@@ -9,6 +9,7 @@
 #include "cli/pooler.h"
 #include "cli/setup.h"
 #include "config/configuration.h"
+#include "config/login.h"
 #include "postgres/catalog.h"
 #include "postgres/command.h"
 
@@ -194,11 +195,12 @@ check_postgres(struct report *report, const struct options *options,
     const struct configuration *configuration)
 {
 	const struct settings *settings = configuration->settings;
-	const char *conninfo = setup_conninfo(options, settings);
+	CLEANUP(login_forget) char *conninfo = NULL;
 	struct command *command;
 	struct pgripple_error err;
 
-	if (command_open(conninfo, settings->postgres.connect_timeout_ms,
+	if (setup_conninfo(options, settings, &conninfo, &err) != 0 ||
+	    command_open(conninfo, settings->postgres.connect_timeout_ms,
 		settings->postgres.statement_timeout_ms, &command, &err) != 0) {
 		report_failure(report, "postgres", &err);
 		return;

@@ -400,7 +400,7 @@ open_targets(struct ping *ping, const struct settings *settings)
 		    &settings->redis.targets[i];
 		struct canary *canary = &ping->canaries[i];
 		enum exit_status status =
-		    setup_redis(target, &canary->redis, &err);
+		    setup_redis(settings, target, &canary->redis, &err);
 
 		if (status != EXIT_STATUS_OK) {
 			(void)output_error(&err);

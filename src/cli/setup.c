@@ -8,6 +8,7 @@
 
 #include "cli/output.h"
 #include "config/configuration.h"
+#include "config/login.h"
 #include "postgres/catalog.h"
 #include "postgres/command.h"
 #include "redis/blocking.h"
@@ -40,21 +41,25 @@ setup_configuration(
 	return EXIT_STATUS_OK;
 }
 
-const char *
-setup_conninfo(const struct options *options, const struct settings *settings)
+int
+setup_conninfo(const struct options *options, const struct settings *settings,
+    char **ret_conninfo, struct pgripple_error *err)
 {
-	return options->conninfo != NULL ? options->conninfo
-					 : settings->postgres.conninfo;
+	if (options->conninfo == NULL)
+		return login_conninfo(settings, ret_conninfo, err);
+	*ret_conninfo = strdup(options->conninfo);
+	return *ret_conninfo == NULL ? pgripple_error_nomem(err) : 0;
 }
 
 enum exit_status
 setup_postgres(const struct options *options, const struct settings *settings,
     struct command **ret_command)
 {
+	CLEANUP(login_forget) char *conninfo = NULL;
 	struct pgripple_error err;
 
-	if (command_open(setup_conninfo(options, settings),
-		settings->postgres.connect_timeout_ms,
+	if (setup_conninfo(options, settings, &conninfo, &err) != 0 ||
+	    command_open(conninfo, settings->postgres.connect_timeout_ms,
 		settings->postgres.statement_timeout_ms, ret_command,
 		&err) != 0)
 		return output_error(&err);
@@ -62,16 +67,19 @@ setup_postgres(const struct options *options, const struct settings *settings,
 }
 
 enum exit_status
-setup_redis(const struct settings_target *target,
-    struct redis_blocking **ret_redis, struct pgripple_error *err)
+setup_redis(const struct settings *settings,
+    const struct settings_target *target, struct redis_blocking **ret_redis,
+    struct pgripple_error *err)
 {
+	CLEANUP(login_forget) char *text = NULL;
 	struct redis_url url;
 
-	if (redis_url_parse(target->url, &url, err) != 0)
+	if (login_url(settings, target, &text, err) != 0 ||
+	    redis_url_parse(text, &url, err) != 0)
 		return exit_status_of(err->kind);
 	redis_url_done(&url);
 	if (redis_blocking_open(
-		target->url, target->connect_timeout_ms, ret_redis, err) == 0)
+		text, target->connect_timeout_ms, ret_redis, err) == 0)
 		return EXIT_STATUS_OK;
 	/* The URL is good: it is the server that is not. */
 	return err->kind == PGRIPPLE_ERROR_CONFIG ? EXIT_STATUS_PROBLEM

@@ -23,15 +23,17 @@ enum exit_status setup_settings(
 enum exit_status setup_configuration(const struct options *options,
     struct configuration **ret_configuration) MUST_CHECK;
 
-/* --conninfo, or what the settings say. */
-const char *setup_conninfo(
-    const struct options *options, const struct settings *settings);
+/* --conninfo, or what the settings say, for login_forget(). */
+int setup_conninfo(const struct options *options,
+    const struct settings *settings, char **ret_conninfo,
+    struct pgripple_error *err) MUST_CHECK;
 enum exit_status setup_postgres(const struct options *options,
     const struct settings *settings, struct command **ret_command) MUST_CHECK;
 /* Says nothing but fills *err.  CONFIG is the status of a bad URL; a server
  * that is there and cannot be used is a problem. */
-enum exit_status setup_redis(const struct settings_target *target,
-    struct redis_blocking **ret_redis, struct pgripple_error *err) MUST_CHECK;
+enum exit_status setup_redis(const struct settings *settings,
+    const struct settings_target *target, struct redis_blocking **ret_redis,
+    struct pgripple_error *err) MUST_CHECK;
 /* The graph is described to its end; problems that the catalog has with it
  * are errors. */
 enum exit_status setup_catalog(struct command *command,

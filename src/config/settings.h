@@ -25,6 +25,7 @@ const char *notify_mode_name(enum notify_mode mode);
 struct settings_target {
 	const char *name;
 	const char *url;
+	const char *password_file; /* may be empty; see config/login.h */
 	const char *prefix; /* of all its keys; may be empty */
 	int64_t connect_timeout_ms;
 	int64_t command_timeout_ms;
@@ -38,6 +39,7 @@ struct settings {
 
 	struct {
 		const char *conninfo;
+		const char *password_file;
 		const char *schema;
 		enum notify_mode notify;
 		int64_t poll_interval_ms;
@@ -54,6 +56,7 @@ struct settings {
 		/* Of the target "default", and what others have that say
 		 * nothing else. */
 		const char *url;
+		const char *password_file;
 		const char *prefix;
 		int64_t connect_timeout_ms;
 		int64_t command_timeout_ms;

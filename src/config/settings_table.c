@@ -28,6 +28,11 @@ const struct setting settings_table[] = {
 	false,
 	"How libpq connects: `dbname=app host=...` or a URI; several hosts "
 	"are allowed. A direct connection, not a pooler."},
+    {"postgres.password_file", SETTING_TEXT, AT(postgres.password_file), "", 0,
+	0, NULL, false,
+	"A file whose one line is the password for `postgres.conninfo`, read "
+	"when the daemon starts; a relative path starts at "
+	"`$CREDENTIALS_DIRECTORY`, or else at the folder of this file."},
     {"postgres.schema", SETTING_SCHEMA, AT(postgres.schema), "pgripple", 0, 0,
 	NULL, false, "The schema of the outbox and its functions."},
     {"postgres.notify", SETTING_NOTIFY, AT(postgres.notify), "adaptive", 0, 0,
@@ -67,6 +72,10 @@ const struct setting settings_table[] = {
 	"`redis://[user[:password]@]host[:port][/db]`, `rediss://` with TLS, "
 	"`unix:///path/to/socket[?db=N]` or "
 	"`redis+sentinel://host[:port],.../master[/db]`."},
+    {"redis.password_file", SETTING_TEXT, AT(redis.password_file), "", 0, 0,
+	NULL, false,
+	"The same for `redis.url`, which may have a user: "
+	"`redis://user@host`."},
     {"redis.prefix", SETTING_TEXT, AT(redis.prefix), "", 0, 0, NULL, false,
 	"What all keys, patterns, channels and streams begin with."},
     {"redis.connect_timeout", SETTING_DURATION, AT(redis.connect_timeout_ms),
@@ -191,6 +200,8 @@ const struct setting settings_target_table[] = {
     {"redis.targets.NAME.url", SETTING_URL, TARGET_AT(url), "required", 0, 0,
 	NULL, false,
 	"The Redis of the rules with `target: NAME`; as `redis.url`."},
+    {"redis.targets.NAME.password_file", SETTING_TEXT, TARGET_AT(password_file),
+	"empty", 0, 0, NULL, false, "As `redis.password_file`."},
     {"redis.targets.NAME.prefix", SETTING_TEXT, TARGET_AT(prefix), "empty", 0,
 	0, NULL, false,
 	"What its keys, patterns, channels and streams begin with."},

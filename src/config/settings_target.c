@@ -78,7 +78,8 @@ read_entry(struct settings *settings, const struct node *value,
 		(void)snprintf(path, sizeof(path), "redis.targets.%s.%s",
 		    target->name, name);
 		setting.path = path;
-		/* An empty prefix is one; nothing else may be empty. */
+		/* An empty prefix is one, an empty file is none; nothing else
+		 * may be empty. */
 		if (setting.type == SETTING_TEXT)
 			setting.initial = "";
 		setting_read(&setting, value, settings->arena, target, errors);
@@ -162,6 +163,8 @@ settings_read_targets(struct settings *settings, const struct node *map,
 static void
 inherit(const struct settings *settings, struct settings_target *target)
 {
+	if (target->password_file == NULL)
+		target->password_file = "";
 	if (target->prefix == NULL)
 		target->prefix = "";
 	if (target->connect_timeout_ms == 0)
@@ -186,6 +189,7 @@ settings_list_targets(
 		targets[0] = (struct settings_target){
 		    .name = SETTINGS_DEFAULT_TARGET,
 		    .url = settings->redis.url,
+		    .password_file = settings->redis.password_file,
 		    .prefix = settings->redis.prefix,
 		};
 		n++;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "flow/batch.h"
 #include "config/listen_address.h"
+#include "config/login.h"
 #include "flow/doorbell.h"
 #include "flow/monitor.h"
 #include "flow/probe.h"
@@ -337,9 +338,9 @@ static int
 make_postgres(struct daemon *daemon, struct pgripple_error *err)
 {
 	const struct settings *settings = daemon->configuration->settings;
+	CLEANUP(login_forget) char *conninfo = NULL;
 	struct session_options options = {
 	    .name = "work",
-	    .conninfo = settings->postgres.conninfo,
 	    .connect_timeout_ms = settings->postgres.connect_timeout_ms,
 	    .statement_timeout_ms = settings->postgres.statement_timeout_ms,
 	    .heartbeat_ms = settings->postgres.heartbeat_ms,
@@ -362,6 +363,9 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	    .on_unlocked = on_doorbell_unlocked,
 	};
 
+	if (login_conninfo(settings, &conninfo, err) < 0)
+		return -1;
+	options.conninfo = conninfo;
 	if (session_new(daemon->base, &options, &on_work, &daemon->work, err) <
 	    0)
 		return -1;

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "config/login.h"
 #include "flow/targets_private.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -271,8 +272,8 @@ target_init(struct event_base *base, struct target *target,
     const struct settings_target *spec, struct pgripple_error *err)
 {
 	const struct targets *all = target->all;
-	const struct redis_options options = {
-	    .url = spec->url,
+	CLEANUP(login_forget) char *url = NULL;
+	struct redis_options options = {
 	    .target = all->settings->redis.n_targets > 1 ? spec->name : NULL,
 	    .prefix = spec->prefix,
 	    .connect_timeout_ms = spec->connect_timeout_ms,
@@ -292,6 +293,9 @@ target_init(struct event_base *base, struct target *target,
 	target->timer = evtimer_new(base, on_timer, target);
 	if (target->name == NULL || target->timer == NULL)
 		return pgripple_error_nomem(err);
+	if (login_url(all->settings, spec, &url, err) < 0)
+		return -1;
+	options.url = url;
 	if (redis_connection_new(
 		base, &options, &listener, &target->redis, err) < 0)
 		return -1;

@@ -6,6 +6,9 @@ import re
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
+from harness.postgres import Database
+from harness.roles import DAEMON
+from harness.wait import wait_until
 
 HOSTILE = ["*", "?", "[a-z]", "\\", "\\*", "a\nb", "x\r\nFLUSHALL\r\n",
            "*1\r\n$8\r\nFLUSHALL\r\n", "\x1b[2J\x1b]0;x\x07", '"}\n{"event":1}',
@@ -99,3 +102,45 @@ def test_check_warns_of_a_password_that_everybody_may_read(
     assert f"chmod o-r {config.path}" in done.stdout
     os.chmod(config.path, 0o640)
     assert "may read" not in cli("check", "-c", config.path).stdout
+
+
+def test_passwords_may_be_in_files_of_their_own(
+        make_postgres, make_redis, make_config, make_daemon, cli, tmp_path):
+    postgres, redis = make_postgres(), make_redis(requirepass="cache/secret")
+    database = Database(postgres, "postgres")
+    database.run_file("tests/system/tournament.sql")
+    config = make_config(database.conninfo(), redis.tcp_url, TEAM_GRAPH)
+    install(config)
+    with open(os.path.join(postgres.data, "pg_hba.conf"), "r+") as hba:
+        rest = hba.read()
+        hba.seek(0)
+        hba.write(f"local all {DAEMON} scram-sha-256\n" + rest)
+    database.execute(f"ALTER ROLE {DAEMON} PASSWORD 'data''secret';"
+                     "SELECT pg_reload_conf()")
+    config.write_settings({"postgres": {"password_file": "database"},
+                           "redis": {"password_file": "cache"}})
+    # Who only looks at the files needs no password.
+    assert cli("check", "--offline", "-c", config.path).status == 0
+    done = cli("run", "-c", config.path)
+    assert done.status == 78
+    assert re.search(r'cannot use the password file \\"'
+                     rf'{config.folder}/\w+\\": No such file', done.stderr)
+    assert "set CREDENTIALS_DIRECTORY" in done.stderr
+
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for name, text in ("database", "data'secret\n"), ("cache", "cache/secret"):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o440)
+    daemon = make_daemon(config, env=env)
+    warm(redis.client(), "team:1")
+    database.execute("UPDATE app_team SET name = 'x' WHERE id = 1")
+    wait_until(lambda: not redis.client().exists("team:1"))
+    checked = cli("check", "-c", config.path, env=env)
+    assert checked.status == 0 and "may read" not in checked.stdout, checked
+    (tmp_path / "cache").chmod(0o444)
+    checked = cli("check", "-c", config.path, env=env)
+    assert f"{tmp_path}/cache: everybody may read it" in checked.stdout
+    assert "secret" not in daemon.tail() + str(done) + checked.stdout
+    (tmp_path / "cache").chmod(0o446)
+    done = cli("ping", "-c", config.path, env=env)
+    assert done.status == 78 and "everybody may write to it" in done.stderr
