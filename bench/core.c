@@ -5,6 +5,8 @@
  *
  *	core		prints all figures
  *	core --check	the same; status 1 if one is out of its bounds
+ *	core --count N	puts N batches through, for bench/guard.sh to count
+ *			instructions; prints the number of changes
  *
  * A change here is one single-row UPDATE as a trigger writes it, both images
  * with two columns, that touches its own row and the one that it refers to:
@@ -353,6 +355,24 @@ show_ratio(const char *what, const struct pgripple_graph *small,
 	return ratio;
 }
 
+/* The same work each time, but for addresses. */
+static int
+count(const char *n_batches)
+{
+	struct pgripple_graph *graph = make_graph(5, 5);
+	struct times times = {0};
+	struct batch batch;
+	long n = strtol(n_batches, NULL, 10);
+
+	batch_init(&batch, graph, graph->n_models, 97);
+	for (long i = 0; i < n; i++)
+		run_batch(&batch, &times);
+	batch_done(&batch);
+	pgripple_graph_free(graph);
+	(void)printf("%ld\n", n * BATCH);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -362,6 +382,8 @@ main(int argc, char **argv)
 	bool is_good;
 
 	heap_keep(); /* as the daemon does */
+	if (argc == 3 && strcmp(argv[1], "--count") == 0)
+		return count(argv[2]);
 	ring = make_graph(5, 5);
 	small = make_graph(5, 20);
 	large = make_graph(500, 2000);

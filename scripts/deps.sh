@@ -23,6 +23,9 @@ packages_for() {
         # does not go with it.
         command -v npm >/dev/null || echo npm
         ;;
+    bench)
+        echo gnuplot-nox valgrind
+        ;;
     long)
         echo valgrind chromium
         ;;
