@@ -15,18 +15,21 @@ from ways import (N_ACCOUNTS, N_PROBED, ROOT, Deletions, Frozen, cpu_seconds,
 
 UPDATE = "UPDATE account SET balance = balance + 1 WHERE id = "
 FILL = """
-for i = ARGV[2], ARGV[3] do redis.call('SET', ARGV[1] .. i, 'x') end
+for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do redis.call('SET', ARGV[1] .. i, 'x') end
 """
 LISTENING = ("adaptive", "always", "naive_c", "python", "node")
 
 
 @contextlib.contextmanager
 def at_work(way):
-    way.start()
+    """A way that fails is not waited for."""
     try:
+        way.start()
         yield way
-    finally:
         way.stop()
+    except BaseException:
+        way.kill()
+        raise
 
 
 def pgbench(way, clients, synchronous, *more):
@@ -67,7 +70,8 @@ def writers(bench):
 def probe(way, pause, goes_on):
     """Milliseconds from the return of COMMIT until the key's deletion."""
     events = Deletions(way)
-    cursor = way.database.connect().cursor()
+    connection = way.postgres.connect(way.name)
+    cursor = connection.cursor()
     found = []
     while goes_on(len(found)):
         row = N_ACCOUNTS + 1 + len(found) % (N_PROBED - 10)
@@ -79,6 +83,7 @@ def probe(way, pause, goes_on):
         found.append((now() - start) * 1000)
         time.sleep(pause)
     events.close()
+    connection.close()
     return found
 
 
@@ -92,6 +97,24 @@ def probe_under(way, rate, seconds):
         load.join()
 
 
+def saturation(bench, way):
+    """What the writers part found, if it ran."""
+    try:
+        return bench.median("writers", way.name, "8/off", "tps")
+    except KeyError:
+        return pgbench(way, 8, "off", "-T", bench.seconds)
+
+
+@contextlib.contextmanager
+def transaction(way):
+    """Held open, and rolled back."""
+    connection = way.postgres.connect(way.name, autocommit=False)
+    try:
+        yield connection.cursor()
+    finally:
+        connection.close()
+
+
 def latency(bench):
     """At idle, at 1,000/s, at 80 % of what the way's writers reach, and with a
     writing transaction held open."""
@@ -99,20 +122,18 @@ def latency(bench):
     for _ in range(bench.rounds):
         for name in LISTENING:
             way = bench.ways[name]
-            saturated = bench.median("writers", name, "8/off", "tps")
             with at_work(way):
+                saturated = saturation(bench, way)
                 bench.add_all("latency", way, "idle", "ms",
                               probe(way, 0.01, lambda done: done < n))
                 bench.add_all("latency", way, "1,000/s", "ms",
                               probe_under(way, 1000, 2 * bench.seconds))
                 bench.add_all("latency", way, "80 %", "ms", probe_under(
                     way, max(1, int(saturated * 0.8)), 2 * bench.seconds))
-                held = way.database.connect(autocommit=False)
-                held.cursor().execute(f"{UPDATE}{N_ACCOUNTS + N_PROBED - 5}")
-                bench.add_all("latency", way, "writer open", "ms",
-                              probe(way, 0.002, lambda done: done < n))
-                held.rollback()
-                held.close()
+                with transaction(way) as cursor:
+                    cursor.execute(f"{UPDATE}{N_ACCOUNTS + N_PROBED - 5}")
+                    bench.add_all("latency", way, "writer open", "ms",
+                                  probe(way, 0.002, lambda done: done < n))
 
 
 # What a change costs.
@@ -147,8 +168,8 @@ def measure_cost(bench, way):
 
 def write_singly(way, n):
     """n transactions, each of one row of its own."""
-    connection = way.database.connect(
-        options="-c synchronous_commit=off")
+    connection = way.postgres.connect(
+        way.name, options="-c synchronous_commit=off")
     connection.cursor().execute(f"""
         DO $$ BEGIN FOR i IN 1..{n} LOOP
             UPDATE item SET balance = balance + 1 WHERE id = i;
@@ -177,7 +198,9 @@ def drain(way, n):
         write_singly(way, n)
         spent = cpu_seconds(way.pid)
         start = now()
-    wait_until(lambda: n_present(way, n) == 0, 300, f"{way.name} to drain")
+    while n_present(way, n) > 0:
+        assert now() - start < 300, f"{way.name} does not drain"
+        time.sleep(0.001)
     took = now() - start
     way.settle()
     return n / took, cpu_seconds(way.pid) - spent
@@ -242,14 +265,12 @@ def snapshot(bench):
     way = bench.ways["adaptive"]
     with at_work(way):
         drain(way, bench.backlog)
-        held = way.database.connect(autocommit=False)
-        held.set_session(isolation_level="REPEATABLE READ")
-        held.cursor().execute("SELECT count(*) FROM item")
-        for nth in range(1, 11):
-            rate, _ = drain(way, bench.backlog)
-            bench.add("snapshot", way, f"{nth}", "changes/s", rate)
-        held.rollback()
-        held.close()
+        with transaction(way) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT count(*) FROM item")
+            for nth in range(1, 11):
+                rate, _ = drain(way, bench.backlog)
+                bench.add("snapshot", way, f"{nth}", "changes/s", rate)
 
 
 # One large statement.
@@ -302,7 +323,6 @@ def flat(bench):
             for _ in range(3):
                 bench.add("flat", way, f"Redis {n:,} keys", "CPU us",
                           drain(way, 20_000)[1] / 20_000 * 1e6)
-        way.cache.flushdb()
     graph(bench, way)
 
 

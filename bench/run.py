@@ -107,7 +107,7 @@ def main():
 
     bench = Bench(options)
     postgres = Postgres(shared_buffers="512MB", max_wal_size="16GB",
-                        checkpoint_timeout="1h")
+                        checkpoint_timeout="1h", max_connections=200)
     redis = RedisServer(notify_keyspace_events="Eg")
     try:
         servers = postgres.start(), redis.start()

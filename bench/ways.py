@@ -12,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests/system"))
 
 from harness.daemon import Config, Daemon, run_cli  # noqa: E402
+from harness.http import Web  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
 
 N_ACCOUNTS = 10_000             # that pgbench updates; those above are probed
@@ -71,6 +72,9 @@ class Way:
     def stop(self):
         pass
 
+    def kill(self):
+        pass
+
     def settle(self):
         """Return when all that was committed has been acted upon."""
 
@@ -97,6 +101,8 @@ class Listener(Way):
         self.process.wait()
         self.process.stdout.close()
 
+    kill = stop
+
     def settle(self):
         """Notifications come in order."""
         key = N_ACCOUNTS + N_PROBED
@@ -116,15 +122,23 @@ class Pgripple(Way):
         assert done.status == 0, done.stdout + done.stderr
 
     def start(self):
-        """Its log begins at warnings, so it is pinged."""
+        """Its log begins at warnings, and has no word of being ready."""
         self.daemon = Daemon(self.config).start(wait=False)
         self.pid = self.daemon.pid
-        wait_until(lambda: run_cli("ping", "-c", self.config.path).status == 0,
-                   what="an answer to a ping")
+        wait_until(self.is_ready, what="a daemon that is ready")
+
+    def is_ready(self):
+        try:
+            return Web(self.config).ready()[0] == 200
+        except OSError:
+            return False
 
     def stop(self):
         self.settle()
         self.daemon.stop()
+
+    def kill(self):
+        self.daemon.kill()
 
     def settle(self):
         wait_until(lambda: not self.database.value(
@@ -189,7 +203,9 @@ class Deletions:
     def wait_for(self, word):
         seen = b""
         while word not in seen:
-            seen += self.socket.recv(65536)
+            piece = self.socket.recv(65536)
+            assert piece, "Redis hung up"
+            seen += piece
 
     def close(self):
         self.socket.close()
