@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
 . scripts/deps.sh
-need_packages build test bench
+need_packages build test
 
 recorded=bench/guard.txt
 if [ ! -f build-bench/build.ninja ]; then

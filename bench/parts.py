@@ -17,14 +17,14 @@ UPDATE = "UPDATE account SET balance = balance + 1 WHERE id = "
 FILL = """
 for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do redis.call('SET', ARGV[1] .. i, 'x') end
 """
-LISTENING = ("adaptive", "always", "naive_c", "python", "node")
+LISTENING = ("adaptive", "always", "naive_c", "python", "node", "decoding")
 
 
 @contextlib.contextmanager
 def at_work(way):
     """A way that fails is not waited for."""
+    way.start()
     try:
-        way.start()
         yield way
         way.stop()
     except BaseException:
@@ -278,7 +278,7 @@ def snapshot(bench):
 def bulk(bench):
     ways = [bench.ways[name] for name in bench.bulk_ways]
     for _ in range(bench.rounds):
-        for n in (100_000, 1_000_000):
+        for n in bench.bulk:
             for way in ways:
                 with at_work(way):
                     measure_bulk(bench, way, n)
@@ -310,7 +310,7 @@ def flat(bench):
     """The daemon's processor time a change, as other things grow."""
     way = bench.ways["adaptive"]
     with at_work(way):
-        drain(way, 20_000)
+        drain(way, bench.flat)
         for n in bench.backlogs:
             times = max(1, min(20, 10_000 // n))
             costs = [drain(way, n)[1] / n * 1e6 for _ in range(times)]
@@ -322,7 +322,7 @@ def flat(bench):
             held = n
             for _ in range(3):
                 bench.add("flat", way, f"Redis {n:,} keys", "CPU us",
-                          drain(way, 20_000)[1] / 20_000 * 1e6)
+                          drain(way, bench.flat)[1] / bench.flat * 1e6)
     graph(bench, way)
 
 

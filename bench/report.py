@@ -10,7 +10,7 @@ import statistics
 import subprocess
 
 KEPT = ("part", "way", "variant", "figure", "value")
-PEERS = ("python", "node")
+PEERS = ("python", "node", "decoding")
 
 
 def percentile(values, share):

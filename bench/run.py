@@ -20,17 +20,24 @@ from harness.redis_server import RedisServer
 FULL = dict(rounds=5, seconds=5, samples=300, changes=40_000, backlog=50_000,
             backlogs=(100, 10_000, 100_000, 1_000_000),
             cache_sizes=(1_000, 100_000, 10_000_000),
-            bulk_ways=("none", "adaptive", "naive_c", "python", "node"))
+            bulk=(100_000, 1_000_000), flat=20_000,
+            bulk_ways=("none", "adaptive", "naive_c", "python", "node",
+                       "decoding"))
 QUICK = dict(FULL, rounds=2, seconds=1, samples=100, changes=16_000,
+             backlog=20_000,
              backlogs=(100, 10_000, 100_000), cache_sizes=(1_000, 1_000_000),
              bulk_ways=("none", "adaptive"))
+TINY = dict(QUICK, rounds=1, samples=10, changes=800, backlog=1_000,
+            backlogs=(100, 1_000), cache_sizes=(1_000, 10_000),
+            bulk=(1_000, 10_000), flat=1_000)
 
 
 class Bench:
     """What is to be measured, and the samples so far."""
 
     def __init__(self, options):
-        self.__dict__.update(QUICK if options.quick else FULL)
+        self.__dict__.update(TINY if options.tiny else
+                             QUICK if options.quick else FULL)
         self.options = options
         self.build = options.build
         self.samples_of = {}
@@ -40,8 +47,8 @@ class Bench:
 
     def sizes(self, way):
         n_items = max(self.backlogs) if way == "adaptive" else self.backlog
-        return {"n_items": max(n_items, self.backlog),
-                "n_bulk": 1_000_000 if way in self.bulk_ways else 0}
+        return {"n_items": max(n_items, self.backlog, self.flat),
+                "n_bulk": max(self.bulk) if way in self.bulk_ways else 0}
 
     def add(self, part, way, variant, figure, value):
         self.add_all(part, way, variant, figure, [value])
@@ -73,7 +80,8 @@ class Bench:
         lines = [
             f"Begun {began}, took {time.time() - self.started:.0f} s;"
             f" {os.cpu_count()} cores, Linux {platform.release()};"
-            f" {'--quick, ' if self.options.quick else ''}"
+            f" {'--tiny, ' if self.options.tiny else ''}"
+            f"{'--quick, ' if self.options.quick else ''}"
             f"{self.rounds} rounds of {self.seconds} s; load average from"
             f" {min(self.loads, default=0):.1f} to"
             f" {max(self.loads, default=0):.1f}."]
@@ -95,6 +103,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true",
                         help="fewer and shorter rounds")
+    parser.add_argument("--tiny", action="store_true",
+                        help="only to see that everything runs")
     parser.add_argument("--only", metavar="PART,...",
                         help="of " + ", ".join(
                             part.__name__ for part in parts.PARTS))
@@ -106,18 +116,22 @@ def main():
     chosen = choose(options.only)
 
     bench = Bench(options)
-    postgres = Postgres(shared_buffers="512MB", max_wal_size="16GB",
-                        checkpoint_timeout="1h", max_connections=200)
+    settings = dict(shared_buffers="512MB", max_wal_size="16GB",
+                    checkpoint_timeout="1h", max_connections=200)
+    postgres = Postgres(**settings)
+    logical = Postgres(wal_level="logical", **settings)
     redis = RedisServer(notify_keyspace_events="Eg")
     try:
         servers = postgres.start(), redis.start()
-        bench.ways = make_ways(servers, options.build, bench.sizes)
+        bench.ways = make_ways(servers, logical.start(), options.build,
+                               bench.sizes)
         for part in chosen:
             bench.run(part, sys.stderr)
             text = report.write_all(bench, options.out)
         print(text)
     finally:
         postgres.remove()
+        logical.remove()
         redis.remove()
     sys.exit(1 if bench.failed else 0)
 

@@ -5,6 +5,7 @@
 #
 #     bench/run.sh            an hour and a half
 #     bench/run.sh --quick    about ten minutes: fewer and shorter rounds
+#     bench/run.sh --tiny     only to see that everything runs
 #     bench/run.sh --help     the other options
 set -euo pipefail
 cd "$(dirname "$0")/.."

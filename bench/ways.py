@@ -113,6 +113,16 @@ class Listener(Way):
                    f"{self.name} to catch up")
 
 
+class Decoding(Listener):
+    """No triggers: what reads the log."""
+
+    def prepare(self):
+        self.database.execute(
+            "CREATE PUBLICATION peer FOR ALL TABLES WITH (publish = 'update')")
+        self.database.execute(
+            "SELECT pg_create_logical_replication_slot('peer', 'pgoutput')")
+
+
 class Pgripple(Way):
     def prepare(self):
         url = f"unix://{self.redis.socket}?db={self.redis_db}"
@@ -146,9 +156,9 @@ class Pgripple(Way):
             f"{self.name} to catch up")
 
 
-def make_ways(servers, build, sizes):
-    """All of them, by their names; sizes(name) says how many rows their tables
-    have."""
+def make_ways(servers, logical, build, sizes):
+    """All of them, by their names; logical is a Postgres with that wal_level,
+    sizes(name) says how many rows their tables have."""
     peers = os.path.join(ROOT, "bench/peers")
     ways = [Way(servers, "none", sizes)]
     ways += [Pgripple(servers, mode, sizes)
@@ -157,6 +167,8 @@ def make_ways(servers, build, sizes):
         ("naive_c", [os.path.join(ROOT, build, "bench/naive")]),
         ("python", ["/usr/bin/python3", os.path.join(peers, "listener.py")]),
         ("node", ["node", os.path.join(peers, "listener.mjs")]))]
+    ways.append(Decoding((logical, servers[1]), "decoding", sizes, [
+        "node", os.path.join(peers, "decoding.mjs")]))
     return {way.name: way for way in ways}
 
 
