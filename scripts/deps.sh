@@ -17,17 +17,17 @@ packages_for() {
         echo postgresql redis-server pgbouncer iproute2 libcriterion-dev mandoc \
             build-essential debhelper lintian systemd-journal-remote \
             clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
-            strace graphviz prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
+            strace graphviz valgrind prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
             python3-django python3-django-cacheops nodejs openssl
         # Node of another source than Debian brings npm along, and Debian's
         # does not go with it.
         command -v npm >/dev/null || echo npm
         ;;
     bench)
-        echo gnuplot-nox valgrind
+        echo gnuplot-nox
         ;;
     long)
-        echo valgrind chromium
+        echo chromium
         ;;
     newer)
         echo debootstrap

@@ -97,10 +97,11 @@ check "format" scripts/format.sh
 check "layers" tests/layers.sh
 check "events of the log" tests/events.sh
 check "shell scripts" shellcheck -x scripts/*.sh tests/*.sh completions/*.bash \
-    tests/model/*.sh tests/sim/*.sh .ci/run
+    tests/model/*.sh tests/sim/*.sh bench/*.sh .ci/run
 
 check "models of the protocols" tests/model/run.sh
 
+check "instructions of the core" bench/guard.sh
 check "build with gcc" build build-test gcc
 check "build with clang and sanitizers" build build-sanitized clang \
     -Db_sanitize=address,undefined -Db_lundef=false
