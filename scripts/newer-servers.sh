@@ -92,6 +92,10 @@ in_root bash -euc 'cd /src
     export PGRIPPLE_BUILD=build-test
     echo "== with Redis"
     python3 -m pytest tests/system -q -n 3 -p no:cacheprovider "$@"
-    echo "== with Valkey"
+    echo "== with Valkey, but for what counts keys as SCAN of Redis does, and" \
+        "LOADING after a restart, which nobody has seen it say"
     PGRIPPLE_REDIS_SERVER=/usr/bin/valkey-server python3 -m pytest \
-        tests/system -q -n 3 -p no:cacheprovider -m "not sql" "$@"' bash "$@"
+        tests/system -q -n 3 -p no:cacheprovider -m "not sql" \
+        --deselect tests/system/test_rules.py::test_long_work_is_done_in_slices \
+        --deselect tests/system/test_redis_states.py::test_loading \
+        "$@"' bash "$@"

@@ -538,6 +538,28 @@ def test_drift_is_a_state_with_a_beginning_and_an_end(
     assert len(daemon.events("daemon.drifted")) == 1
 
 
+def test_an_upgrade_under_a_running_daemon_is_noticed(
+        tournament, config, cache, make_daemon):
+    """Without a new connection, which the other tests of versions make."""
+    config.write_settings({"postgres": {"coverage_interval": "100ms"}})
+    daemon = make_daemon(config)
+    version = tournament.value("SELECT pgripple.schema_version()")
+    become = ("CREATE OR REPLACE FUNCTION pgripple.schema_version() RETURNS"
+              " integer LANGUAGE sql IMMUTABLE AS 'SELECT {}'")
+    tournament.execute(become.format(version + 1))
+    line = daemon.wait_for_event("catalog.version")
+    assert (line["version"], line["wanted"]) == (version + 1, version)
+    assert json.loads(Web(config).get("/readyz")[1])["reasons"] == [
+        "not-installed"]
+    warm(cache, "team:1")
+    tournament.execute("UPDATE app_team SET name = name || 'x' WHERE id = 1")
+    mark = daemon.mark()
+    tournament.execute(become.format(version))
+    daemon.wait_for_event("daemon.ready", after=mark)
+    wait_quiet(tournament)
+    assert not cache.exists("team:1")
+
+
 def test_a_lookup_that_fails_touches_the_model(tournament, redis_server,
                                                cache, make_config,
                                                make_daemon):

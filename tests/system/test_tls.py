@@ -33,6 +33,18 @@ class Authority:
         subprocess.run(["openssl", *args], cwd=self.folder, check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    @staticmethod
+    def lifetime(days):
+        """OpenSSL 3.4 takes no negative number of days, and older ones no
+        dates."""
+        known = subprocess.run(
+            ["openssl", "x509", "-help"], check=True, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        if days < 0 and "-not_after" in known:
+            return ["-not_before", "20200101000000Z",
+                    "-not_after", "20200102000000Z"]
+        return ["-days", str(days)]
+
     def sign(self, name, folder, user=None, days=1):
         """server.crt and server.key for that host name, into the folder. With
         days -1 it has expired."""
@@ -45,8 +57,8 @@ class Authority:
                      f"/CN={name}", "-keyout", key, "-out", request)
         self.openssl("x509", "-req", "-in", request, "-CA",
                      self.path("ca.crt"), "-CAkey", self.path("ca.key"),
-                     "-CAcreateserial", "-days", str(days), "-extfile", names,
-                     "-out", crt)
+                     "-CAcreateserial", *self.lifetime(days), "-extfile",
+                     names, "-out", crt)
         os.chmod(key, 0o600)
         if user is not None:
             shutil.chown(key, user, user)
