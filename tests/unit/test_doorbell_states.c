@@ -137,11 +137,54 @@ Test(doorbell_states, waits_for_company_when_awake_and_never_else)
 
 Test(doorbell_states, is_deaf_when_the_session_is_gone)
 {
-	for (int state = 0; state < DOORBELL_N_STATES; state++)
-		cr_assert_eq(doorbell_transition(
-				 (enum doorbell_state)state, DOORBELL_ON_DOWN)
-				 .next,
-		    DOORBELL_DEAF);
+	for (int state = 0; state < DOORBELL_N_STATES; state++) {
+		struct doorbell_transition seen = doorbell_transition(
+		    (enum doorbell_state)state, DOORBELL_ON_DOWN);
+		bool may_have_missed =
+		    state == DOORBELL_CHECKING || state == DOORBELL_ASLEEP ||
+		    state == DOORBELL_UNLOCKING || state == DOORBELL_GATHERING;
+
+		cr_assert_eq(seen.next, DOORBELL_DEAF);
+		cr_assert_eq(seen.action,
+		    may_have_missed ? DOORBELL_FETCH : DOORBELL_NOTHING, "%s",
+		    doorbell_state_name((enum doorbell_state)state));
+	}
+}
+
+/* A ring or a poll while a fetch is due anyway changes nothing. */
+Test(doorbell_states, fetches_once_more_unless_that_is_due_anyway)
+{
+	static const struct {
+		enum doorbell_state state;
+		enum doorbell_event event;
+		enum doorbell_action action;
+	} cases[] = {
+	    {DOORBELL_AWAKE, DOORBELL_ON_RING, DOORBELL_FETCH},
+	    {DOORBELL_AWAKE, DOORBELL_ON_POLL, DOORBELL_FETCH},
+	    {DOORBELL_LOCKING, DOORBELL_ON_RING, DOORBELL_NOTHING},
+	    {DOORBELL_LOCKING, DOORBELL_ON_POLL, DOORBELL_NOTHING},
+	    {DOORBELL_CHECKING, DOORBELL_ON_RING, DOORBELL_FETCH},
+	    {DOORBELL_CHECKING, DOORBELL_ON_POLL, DOORBELL_NOTHING},
+	    {DOORBELL_UNLOCKING, DOORBELL_ON_RING, DOORBELL_FETCH},
+	    {DOORBELL_UNLOCKING, DOORBELL_ON_POLL, DOORBELL_NOTHING},
+	    {DOORBELL_DOZING, DOORBELL_ON_POLL, DOORBELL_NOTHING},
+	    {DOORBELL_GATHERING, DOORBELL_ON_RING, DOORBELL_NOTHING},
+	    {DOORBELL_GATHERING, DOORBELL_ON_POLL, DOORBELL_NOTHING},
+	    {DOORBELL_DEAF, DOORBELL_ON_FOUND, DOORBELL_FETCH},
+	    {DOORBELL_DEAF, DOORBELL_ON_FEW, DOORBELL_FETCH},
+	};
+	struct doorbell_transition seen;
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		seen = doorbell_transition(cases[i].state, cases[i].event);
+		cr_assert_eq(seen.next, cases[i].state);
+		cr_assert_eq(seen.action, cases[i].action, "%s on %s",
+		    doorbell_state_name(cases[i].state),
+		    doorbell_event_name(cases[i].event));
+	}
+	seen = doorbell_transition(DOORBELL_DOZING, DOORBELL_ON_RING);
+	cr_assert_eq(seen.next, DOORBELL_AWAKE);
+	cr_assert_eq(seen.action, DOORBELL_FETCH);
 }
 
 Test(doorbell_states, sweeps_in_its_sleep_and_when_deaf)
@@ -149,6 +192,8 @@ Test(doorbell_states, sweeps_in_its_sleep_and_when_deaf)
 	static const struct expectation asleep[] = {
 	    {DOORBELL_ON_POLL, {DOORBELL_CHECKING, DOORBELL_FETCH}},
 	    {DOORBELL_ON_EMPTY, {DOORBELL_ASLEEP, DOORBELL_NOTHING}},
+	    {DOORBELL_ON_EMPTY, {DOORBELL_ASLEEP, DOORBELL_NOTHING}},
+	    {DOORBELL_ON_FEW, {DOORBELL_UNLOCKING, DOORBELL_UNLOCK_AND_FETCH}},
 	};
 	static const struct expectation deaf[] = {
 	    {DOORBELL_ON_POLL, {DOORBELL_DEAF, DOORBELL_FETCH}},
