@@ -32,7 +32,7 @@ server_verdict_name(enum server_verdict verdict)
 	case SERVER_COPY:
 		return "copy";
 	}
-	return NULL;
+	return "unknown";
 }
 
 static bool
