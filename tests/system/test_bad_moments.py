@@ -37,6 +37,32 @@ def test_a_signal_may_come_while_the_files_are_read(
         assert daemon.wait() == status
 
 
+def test_a_reload_takes_a_table_out_whose_changes_wait(
+        tournament, config, make_redis, make_daemon):
+    """What waits for a table that is in no model any more is let go; the rest
+    is applied by the new graph."""
+    redis = make_redis()
+    config.write_settings({"redis": {"url": redis.url},
+                           "retry_max": "300ms"})
+    daemon = make_daemon(config)
+    redis.kill()
+    daemon.wait_for_event("redis.down")
+    tournament.execute(
+        "UPDATE app_team SET name = 'x' WHERE id = 1;"
+        "UPDATE app_tournament SET name = 'x' WHERE id = 1")
+    graph = textwrap.dedent(TEAM_GRAPH)
+    config.write_graph("models:\n" + graph[graph.index("  tournament:"):
+                                           graph.index("relations:")])
+    daemon.reload()
+    daemon.wait_for_event("reload.done")
+    redis.start()
+    client = redis.client()
+    warm(client, "team:1", "tournament:1")
+    wait_quiet(tournament)
+    assert vanished(client, ["team:1", "tournament:1"]) == {"tournament:1"}
+    assert not tournament.execute("SELECT FROM pgripple.rejected")
+
+
 @pytest.mark.parametrize("change", [
     # The pong would be too long for NOTIFY.
     '{"op":"ping","key":"%s"}' % ("k" * 9000),
