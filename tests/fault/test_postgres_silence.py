@@ -3,6 +3,7 @@
 import os
 import time
 
+import psycopg2
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
@@ -123,6 +124,60 @@ def test_no_room_for_our_sessions(tournament, config, cache, make_daemon):
         tournament.execute(f"ALTER ROLE {DAEMON} CONNECTION LIMIT 20")
     wait_quiet(tournament, 30)
     assert not cache.exists("team:2")
+
+
+class Crowd:
+    """Sessions of others, as many as the server takes."""
+
+    def __init__(self, server, role):
+        self.server = server
+        self.role = role
+        self.sessions = []
+
+    def push_out(self, database, daemon, after=0):
+        """Until the daemon is refused; its sessions, if any, are ended."""
+        def is_refused():
+            database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name LIKE 'pgripple%'")
+            self.fill()
+            return any("connection slots" in event["error"] for event in
+                       daemon.events("postgres.down", after=after))
+        wait_until(is_refused, 20, "a refusal")
+
+    def fill(self):
+        try:
+            while True:
+                self.sessions.append(self.server.connect(user=self.role))
+        except psycopg2.OperationalError:
+            pass
+
+    def leave(self):
+        for session in self.sessions:
+            session.close()
+        self.sessions.clear()
+
+
+def test_no_room_for_anybody(make_postgres, redis_server, cache, make_config,
+                             make_daemon):
+    """When the daemon starts, and when it comes back."""
+    server = make_postgres(fsync="off", max_connections=10)
+    database, config = make_tournament(server, redis_server, make_config)
+    config.write_settings({"retry_max": "300ms"})
+    crowd = Crowd(server, database.create_role())
+    crowd.fill()
+    daemon = make_daemon(config, wait=False)
+    mark = 0
+    for _ in range(2):
+        crowd.push_out(database, daemon, mark)
+        warm(cache, "team:2")
+        database.execute("UPDATE app_team SET name = name || 'x'"
+                         " WHERE id = 2")
+        assert database.changes() and cache.exists("team:2")
+        crowd.leave()
+        wait_quiet(database)
+        assert not cache.exists("team:2")
+        mark = daemon.mark()
 
 
 def test_what_a_dba_sets_for_the_role(tournament, config, cache, make_daemon):
