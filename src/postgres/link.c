@@ -379,3 +379,9 @@ link_server_version(const struct link *link)
 {
 	return link->conn == NULL ? 0 : PQserverVersion(link->conn);
 }
+
+int
+link_server_pid(const struct link *link)
+{
+	return link->conn == NULL ? 0 : PQbackendPID(link->conn);
+}

@@ -53,5 +53,6 @@ void link_read(struct link *link, struct link_report *ret_report);
 int link_check_version(
     struct link *link, struct pgripple_error *err) MUST_CHECK;
 int link_server_version(const struct link *link);
+int link_server_pid(const struct link *link);
 
 #endif

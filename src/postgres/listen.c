@@ -41,6 +41,7 @@ struct listen {
 	int lock_class;
 	bool is_ready;
 	bool is_standby;
+	bool has_told_of_pooler;
 	struct pgripple_error told; /* the latest warning */
 };
 
@@ -130,7 +131,7 @@ ask_for_channel(struct listen *listen)
 	quote_identifier(&sql, listen->schema);
 	buf_add_string(&sql, ".channel(), ");
 	quote_identifier(&sql, listen->schema);
-	buf_add_string(&sql, ".lock_class()");
+	buf_add_string(&sql, ".lock_class(), pg_catalog.pg_backend_pid()");
 	run(listen, &sql, on_channel);
 }
 
@@ -155,6 +156,30 @@ compete(struct listen *listen)
 	run(listen, &sql, on_competed);
 }
 
+/*
+ * Heartbeats alone cannot tell.  A pooler in transaction mode that is not busy
+ * gives us the same session of the server again and again, and it listens: but
+ * what it hears while it is not lent to us is thrown away.
+ */
+static void
+look_for_pooler(struct listen *listen, int64_t server_pid)
+{
+	struct pgripple_error err;
+
+	if (server_pid == session_server_pid(listen->session) ||
+	    listen->has_told_of_pooler)
+		return;
+	pgripple_error_set(&err, PGRIPPLE_ERROR_CONFIG,
+	    "a pooler stands between the daemon and Postgres, and may swallow "
+	    "notifications: changes are then found only by looking every "
+	    "\"postgres.poll_interval\"");
+	pgripple_error_hint(&err,
+	    "Connect directly, or let the pooler keep whole sessions apart; "
+	    "\"pgripple check\" says whether it does.");
+	log_error(LOG_LEVEL_WARNING, "postgres.pooler", &err);
+	listen->has_told_of_pooler = true;
+}
+
 static void
 on_channel(void *context, const struct session_answer *answer)
 {
@@ -173,6 +198,7 @@ on_channel(void *context, const struct session_answer *answer)
 	free(listen->channel);
 	listen->channel = channel;
 	listen->lock_class = (int)rows_int(&answer->rows, 0, 1);
+	look_for_pooler(listen, rows_int(&answer->rows, 0, 2));
 	compete(listen);
 }
 

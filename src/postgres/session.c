@@ -325,6 +325,12 @@ session_server_version(const struct session *session)
 	return session_is_up(session) ? link_server_version(session->link) : 0;
 }
 
+int
+session_server_pid(const struct session *session)
+{
+	return session_is_up(session) ? link_server_pid(session->link) : 0;
+}
+
 bool
 session_was_silent(const struct session *session)
 {

@@ -86,6 +86,9 @@ const char *session_describe(const struct session *session);
 uint64_t session_number(const struct session *session);
 /* The server's, as server_version_num; 0 unless up. */
 int session_server_version(const struct session *session);
+/* As the server named itself when the connection was made: a pooler in between
+ * invents a number that is not pg_backend_pid(); 0 unless up. */
+int session_server_pid(const struct session *session);
 
 /* Runs one statement in autocommit.  Accepted when up and not busy; then there
  * is exactly one callback.  Parameters are texts or NULL; they and the SQL are

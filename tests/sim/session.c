@@ -20,6 +20,7 @@
 #define RETRY_US SECOND
 #define STATEMENT_US (5 * MS)
 #define NOTICE_US (4 * SECOND)
+#define SERVER_PID 4711
 
 struct session {
 	struct session_options options;
@@ -320,6 +321,12 @@ session_is_up(const struct session *session)
 	return session->backend != NULL;
 }
 
+int
+session_server_pid(const struct session *session)
+{
+	return session->backend != NULL ? SERVER_PID : 0;
+}
+
 bool
 session_is_busy(const struct session *session)
 {
@@ -402,6 +409,7 @@ static void
 ask_channel(struct query *query)
 {
 	tell_int(query, 1, 77);
+	tell_int(query, 2, SERVER_PID);
 	(void)snprintf(query->result.cells[0], CELL_BYTES, "pgripple_77");
 }
 
