@@ -85,6 +85,7 @@ GRANT SELECT ON pgripple.model TO pgripple_daemon;
 GRANT SELECT, INSERT, DELETE ON pgripple.rejected TO pgripple_daemon;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgripple.task TO pgripple_daemon;
 GRANT SELECT, INSERT, UPDATE ON pgripple.state TO pgripple_daemon;
+GRANT SELECT, INSERT, DELETE ON pgripple.progress TO pgripple_daemon;
 GRANT EXECUTE ON ROUTINE
     pgripple.version(),
     pgripple.schema_version(),

@@ -83,7 +83,7 @@ Sample = namedtuple("Sample", "seconds rows changes rss_kb files outbox_kb"
 # The most that each may grow over the measured part, as a share of its median,
 # and in its own unit: the larger one counts.
 BOUNDS = {"rss_kb": (0.03, 256), "files": (0, 0), "outbox_kb": (0.05, 512),
-          "task_kb": (0.05, 128), "state_kb": (0.05, 64),
+          "task_kb": (0.05, 128), "state_kb": (0.05, 512),
           "latency_ms": (0.25, 0.5)}
 
 
@@ -194,7 +194,8 @@ class Soak:
         return self.database.execute(
             "SELECT pg_total_relation_size('pgripple.outbox') / 1024,"
             " pg_total_relation_size('pgripple.task') / 1024,"
-            " pg_total_relation_size('pgripple.state') / 1024")[0]
+            " (pg_total_relation_size('pgripple.state') +"
+            " pg_total_relation_size('pgripple.progress')) / 1024")[0]
 
     def sample(self):
         latencies = [self.latency_ms() for _ in range(N_LATENCIES)]
