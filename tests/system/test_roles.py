@@ -213,8 +213,9 @@ def test_only_what_must_runs_with_the_owners_rights(items):
         ORDER BY 1""") == [(name,) for name in (
             "applied", "check_coverage", "claim_marks", "drop_rejected",
             "invalidate", "invalidate_all", "invalidate_model",
-            "measure_outbox", "ping", "public.item", "recognise_server",
-            "reject_task", "retry_rejected", "watched")]
+            "measure_outbox", "model_differences", "ping", "public.item",
+            "recognise_server", "reject_task", "retry_rejected",
+            "watch_differences", "watched")]
 
 
 def test_no_routine_is_open_to_everybody(items):
