@@ -11,7 +11,8 @@
 
 /* READY=1 with the first status. */
 void systemd_ready(const char *status);
-/* STATUS=..., one line for "systemctl status". */
+/* STATUS=..., one line for "systemctl status", if it is another than before.
+ * Neither this nor the watchdog waits for a manager that does not read. */
 void systemd_status(const char *format, ...) PRINTF_LIKE(1, 2);
 /* RELOADING=1; to be ended by systemd_ready(), reload accepted or not. */
 void systemd_reloading(void);

@@ -58,6 +58,37 @@ Test(systemd, hears_the_status_as_one_line)
 	cr_assert_lt(strlen(take()), 500);
 }
 
+Test(systemd, hears_a_status_once)
+{
+	systemd_status("live");
+	systemd_status("live");
+	systemd_status("standby");
+	cr_assert_str_eq(take(), "STATUS=live");
+	cr_assert_str_eq(take(), "STATUS=standby");
+	systemd_ready("live");
+	systemd_status("live");
+	cr_assert_str_eq(take(), "READY=1\nSTATUS=live");
+	cr_assert_str_eq(take(), "");
+}
+
+/* SIGALRM ends the test if it waits. */
+Test(systemd, is_not_waited_for)
+{
+	size_t n_taken = 0;
+
+	(void)alarm(20);
+	for (int i = 0; i < 1000; i++) {
+		systemd_status("%d", i);
+		systemd_watchdog();
+	}
+	while (*take() != '\0')
+		n_taken++;
+	cr_assert_gt(n_taken, 0);
+	cr_assert_lt(n_taken, 2000);
+	systemd_status("999"); /* what was not taken is told again */
+	cr_assert_str_eq(take(), "STATUS=999");
+}
+
 Test(systemd, hears_when_a_reload_began)
 {
 	int64_t before_us = clock_monotonic_us();
