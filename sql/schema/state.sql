@@ -17,6 +17,9 @@ CREATE TABLE IF NOT EXISTS pgripple.state (
     run_id text,
     replication_id text
 );
+-- Of version 5, which wrote to it with every batch.
+ALTER TABLE pgripple.state RESET (
+    fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
 COMMENT ON TABLE pgripple.state IS
     'who works on each target, and its last acknowledged batch when claimed';
 COMMENT ON COLUMN pgripple.state.mark_key IS 'the key in Redis';
