@@ -25,6 +25,11 @@
 #include "postgres/low_water.h"
 #include "postgres/session.h"
 
+/* What the listen session asks takes a millisecond.  While it waits for an
+ * answer it cannot send a heartbeat, by which a server that went silent would
+ * be noticed for both sessions. */
+#define LISTEN_STATEMENT_MS 5000
+
 /* How often a fetch begins at the start of the outbox again. */
 #define WHOLE_FETCH_US (INT64_C(3600) * 1000000)
 
@@ -370,6 +375,8 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	    0)
 		return -1;
 	options.name = "listen";
+	if (options.statement_timeout_ms > LISTEN_STATEMENT_MS)
+		options.statement_timeout_ms = LISTEN_STATEMENT_MS;
 	if (listen_new(daemon->base, &options, settings->postgres.schema,
 		targets_claim(daemon->targets), &on_listen, &daemon->listen,
 		err) < 0 ||

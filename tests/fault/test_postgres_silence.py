@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
-from harness.postgres import Database
+from harness.postgres import Database, run
 from harness.roles import DAEMON
 from harness.wait import wait_until
 from network import Network
@@ -58,6 +58,30 @@ def test_a_frozen_server_is_noticed(make_postgres, redis_server, cache,
     server.resume()
     print(f"a frozen server was noticed after {seconds:.1f} s")
     assert seconds < NOTICED_S
+    change_one(database, cache)
+
+
+def test_a_frozen_server_is_noticed_within_a_statement(
+        make_postgres, redis_server, cache, make_config, make_daemon):
+    """Both sessions wait for an answer: no heartbeat can be sent."""
+    server = make_postgres()
+    database, config = make_tournament(server, redis_server, make_config)
+    blocking = database.connect(autocommit=False)
+    run(blocking, "LOCK TABLE pgripple.state IN ACCESS EXCLUSIVE MODE")
+    daemon = make_daemon(config, wait=False)
+    wait_until(lambda: database.value(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"),
+        what="the listen session to wait")
+    daemon.wait_for_event("postgres.up", session="work")
+    mark, since_s = daemon.mark(), time.monotonic()
+    server.pause()
+    try:
+        seconds = seconds_until_noticed(daemon, since_s, mark)
+    finally:
+        server.resume()
+    blocking.rollback()
+    assert seconds < NOTICED_S
+    daemon.wait_for_event("daemon.ready")
     change_one(database, cache)
 
 
