@@ -195,7 +195,7 @@ void explain_add_reason(struct buf *buf, const struct pgripple_touch *touch,
 void explain_add_rule(struct buf *buf, const struct pgripple_rule *rule);
 /* "unlink team:1", "unlink s:1 on sessions" */
 void explain_add_operation(
-    struct buf *buf, const struct explain_operation *operation);
+    struct buf *buf, const struct explain_operation *one);
 /* "2s", "replicas" */
 void explain_add_repeat(struct buf *buf, int64_t after_ms);
 /* Why a rule that applies has nothing to do. */

@@ -102,7 +102,7 @@ const struct setting settings_table[] = {
 	"invalidated. All targets together have a quarter of "
 	"`limits.memory_limit`."},
     {"limits.memory_limit", SETTING_SIZE, AT(limits.memory_limit), "64MB",
-	16 * MEBI, 1024 * 1024 * MEBI, NULL, true,
+	16 * MEBI, INT64_C(1) << 40, NULL, true,
 	"Memory of the daemon; near it batches become smaller, then models are "
 	"invalidated as a whole."},
     {"limits.batch_rows", SETTING_COUNT, AT(limits.batch_rows), "500", 1,
@@ -137,7 +137,7 @@ const struct setting settings_table[] = {
 	1024, 1024 * MEBI, NULL, true,
 	"Bytes of these tasks; past it the same."},
     {"limits.reply_bytes", SETTING_SIZE, AT(limits.reply_bytes), "16MB",
-	64 * 1024, 1024 * MEBI, NULL, false,
+	MEBI / 16, 1024 * MEBI, NULL, false,
 	"The largest reply that is taken from Redis, as it is kept in memory; "
 	"past it the connection is dropped."},
     {"tasks.scan_count", SETTING_COUNT, AT(tasks.scan_count), "200", 1, MILLION,

@@ -458,7 +458,7 @@ read_file(struct arena *arena, int fd, const char *path,
 		return fail_file(errors, path, "read", "it is a directory");
 	if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH) != 0)
 		return distrust(errors, path);
-	if (S_ISREG(st.st_mode) && st.st_size <= YAML_MAX_BYTES)
+	if (S_ISREG(st.st_mode) && (size_t)st.st_size <= YAML_MAX_BYTES)
 		size = (size_t)st.st_size + 1;
 	else
 		size = YAML_MAX_BYTES + 4;

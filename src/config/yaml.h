@@ -14,7 +14,7 @@
 
 struct arena;
 
-#define YAML_MAX_BYTES (4u * 1024 * 1024)
+#define YAML_MAX_BYTES ((size_t)4 << 20)
 #define YAML_MAX_DEPTH 16
 #define YAML_MAX_NODES 250000
 

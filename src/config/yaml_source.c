@@ -117,7 +117,7 @@ yaml_source_check(
 	if (source->length > YAML_MAX_BYTES) {
 		pgripple_errors_add(errors,
 		    (struct pgripple_position){source->file, 1, 1},
-		    "the file is larger than %u bytes", YAML_MAX_BYTES);
+		    "the file is larger than %zu bytes", YAML_MAX_BYTES);
 		return -1;
 	}
 	if (check_characters(source, errors) != 0)

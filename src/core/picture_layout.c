@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 
-#define UNIT 64
+#define UNIT INT64_C(64)
 #define MAX_PLACES 500000
 #define MIN_GAP 28
 #define MAX_GAP 90

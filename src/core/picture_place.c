@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 
-#define UNIT 64
+#define UNIT INT64_C(64)
 #define BOX_GAP 26
 #define LINE_GAP 9
 #define ROUNDS 60

@@ -43,8 +43,8 @@ typedef void (*redis_scan_cb)(void *context, enum redis_apply_outcome outcome,
  * key that it found.  All is copied.  An accepted call (0) completes exactly
  * once, and not from inside.  -1: PEER when not up, BUG for a malformed cursor,
  * LIMIT, NOMEM. */
-int redis_scan_step(struct redis_connection *connection,
-    const struct redis_scan *scan, redis_scan_cb callback, void *context,
+int redis_scan_step(struct redis_connection *conn,
+    const struct redis_scan *wanted, redis_scan_cb callback, void *context,
     struct pgripple_error *err) MUST_CHECK;
 
 #endif
