@@ -169,8 +169,12 @@ def test_a_switchover_that_loses_nothing_may_be_ignored(pair, make_world_on):
             standby.promote()
             world.database.server = standby
             assert verdict(world, mark) == "timeline"
+            event, = world.daemon.events("postgres.went_back", after=mark)
+            assert event["next"].startswith("nothing")
             world.daemon.wait_for_event("daemon.ready", after=mark)
             assert len(world.cached()) == n_cached
+            assert not world.database.value(
+                "SELECT count(*) FROM pgripple.task")
         world.wait_for_work()
     world.check()
 

@@ -180,8 +180,9 @@ class World:
              "log": {"changes_per_second": 5}})
         install(self.config)
         if conninfo is not None:
-            settings = {**(settings or {}),
-                        "postgres": {"conninfo": conninfo}}
+            settings = dict(settings or {})
+            settings["postgres"] = {**settings.get("postgres", {}),
+                                    "conninfo": conninfo}
         self.config.write_settings(settings)
 
     def graph(self):

@@ -172,6 +172,7 @@ def test_a_full_table_of_locks_fails_those_who_need_one_more(items, mode):
     run(writer, UPDATE.format("item") + ";" + UPDATE.format("free"))
     take(items)
     hog = items.connect()
+    hog_pid = hog.info.backend_pid
     held = 0
     while has_room(hog, f"SELECT pg_advisory_lock({held})"):
         held += 1
@@ -182,7 +183,17 @@ def test_a_full_table_of_locks_fails_those_who_need_one_more(items, mode):
     assert has_room(writer, UPDATE.format("item")) == (mode == "never")
     hog.close()
     wait_until(lambda: has_room(writer, UPDATE.format("item")), 30, "room")
+    # It gives them back one by one; the next to connect needs many.
+    wait_until(lambda: has_ended(writer, hog_pid), 30, "the end of the hog")
     assert len(take(items)) == (2 if mode == "never" else 1)
+
+
+def has_ended(session, pid):
+    try:
+        return not run(session, "SELECT FROM pg_stat_activity WHERE pid = %s",
+                       pid)
+    except psycopg2.errors.OutOfMemory:
+        return False
 
 
 def has_room(session, sql):
