@@ -3,6 +3,7 @@ ever, for no change tells."""
 
 import os
 import shutil
+import signal
 
 import psycopg2.extensions
 import pytest
@@ -66,6 +67,13 @@ def start_and_be_known(world):
     wait_quiet(world.database)
 
 
+def hold_wal_writer(world):
+    """Nothing is flushed any more; a second may be one of its ten else."""
+    os.kill(world.database.value(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"),
+        signal.SIGSTOP)
+
+
 def is_lost(world):
     return world.database.value(
         "SELECT name <> 'future' FROM app_team WHERE id = 1")
@@ -82,6 +90,7 @@ def test_a_crash_loses_commits(make_postgres, make_world_on):
     with world.at_work():
         world.wait_for_work()
         with world.application.held():
+            hold_wal_writer(world)
             write_the_future(world)
             mark = world.daemon.mark()
             server.kill()
@@ -101,6 +110,7 @@ def test_a_crash_is_noticed_by_a_daemon_that_was_not_there(
     start_and_be_known(world)
     world.daemon.stop()
     server.restart()        # what was written so far is kept
+    hold_wal_writer(world)
     # No daemon has ever seen this commit.
     world.database.execute("UPDATE app_team SET name = 'future' WHERE id = 1;"
                            "UPDATE app_tournament SET name = 'Cup'")
