@@ -47,7 +47,8 @@ const struct setting settings_table[] = {
 	"How long connecting may take."},
     {"postgres.statement_timeout", SETTING_DURATION,
 	AT(postgres.statement_timeout_ms), "30s", 100, HOUR, NULL, false,
-	"How long one statement of the daemon may take."},
+	"How long one statement of the daemon may take; one of the `listen` "
+	"session at most 5s."},
     {"postgres.heartbeat", SETTING_DURATION, AT(postgres.heartbeat_ms), "4s",
 	100, HOUR, NULL, false,
 	"How often the listening session is seen to be alive."},
