@@ -115,17 +115,22 @@ print_key(
 	}
 }
 
+/* A label that is not given counts as an empty one, as in new_series(). */
+static bool
+has_label(const struct series *series, size_t i, const char *given)
+{
+	const char *label = series->labels[i];
+
+	return label == NULL || strcmp(label, given == NULL ? "" : given) == 0;
+}
+
 static bool
 is_last(enum metric metric, const char *first, const char *second)
 {
 	const struct series *last = state.last[metric];
 
-	if (last == NULL)
-		return false;
-	return (last->labels[0] == NULL ||
-		   strcmp(last->labels[0], first) == 0) &&
-	       (last->labels[1] == NULL ||
-		   strcmp(last->labels[1], second) == 0);
+	return last != NULL && has_label(last, 0, first) &&
+	       has_label(last, 1, second);
 }
 
 static struct series *

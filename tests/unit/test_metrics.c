@@ -49,6 +49,18 @@ Test(metrics, do_not_mix_labels_up)
 	metrics_reset();
 }
 
+/* And it is the same series each time. */
+Test(metrics, take_a_label_that_is_not_given_for_an_empty_one)
+{
+	metrics_add(METRIC_OPERATIONS, "unlink", NULL, 1);
+	metrics_add(METRIC_OPERATIONS, "unlink", NULL, 2);
+	metrics_add(METRIC_OPERATIONS, NULL, NULL, 4);
+	metrics_add(METRIC_OPERATIONS, "unlink", "", 8);
+	cr_expect_eq(metrics_value(METRIC_OPERATIONS, "unlink", ""), 11);
+	cr_expect_eq(metrics_value(METRIC_OPERATIONS, "", ""), 4);
+	metrics_reset();
+}
+
 Test(metrics, escape_their_labels)
 {
 	metrics_add(METRIC_TOUCHED_ROWS, "a\"b\\c\nd", NULL, 1);
