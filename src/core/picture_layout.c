@@ -22,7 +22,7 @@ struct layouter {
 	bool *reversed; /* edges */
 	size_t *parts; /* of boxes: the first box of each */
 	size_t *places; /* of boxes, in their part */
-	size_t row_x, row_y, row_height; /* of the row that is filled */
+	int row_x, row_y, row_height; /* of the row that is filled */
 	int row_width;
 };
 
@@ -385,7 +385,7 @@ lay_part(struct layouter *l, size_t root, const struct part *part,
 static void
 take_room(struct layouter *l, int width, int height, int *ret_x, int *ret_y)
 {
-	int used = (int)l->row_x;
+	int used = l->row_x;
 
 	if (used > 0 && used + PART_GAP + width > l->row_width) {
 		l->row_y += l->row_height + PART_GAP;
@@ -393,13 +393,13 @@ take_room(struct layouter *l, int width, int height, int *ret_x, int *ret_y)
 		used = 0;
 	}
 	*ret_x = used == 0 ? 0 : used + PART_GAP;
-	*ret_y = (int)l->row_y;
-	l->row_x = (size_t)(*ret_x + width);
-	if (l->row_height < (size_t)height)
-		l->row_height = (size_t)height;
-	if (l->layout->width < (int)l->row_x)
-		l->layout->width = (int)l->row_x;
-	l->layout->height = (int)(l->row_y + l->row_height);
+	*ret_y = l->row_y;
+	l->row_x = *ret_x + width;
+	if (l->row_height < height)
+		l->row_height = height;
+	if (l->layout->width < l->row_x)
+		l->layout->width = l->row_x;
+	l->layout->height = l->row_y + l->row_height;
 }
 
 static int
