@@ -16,7 +16,7 @@ packages_for() {
     test)
         echo postgresql redis-server pgbouncer iproute2 libcriterion-dev mandoc \
             build-essential debhelper lintian systemd-journal-remote \
-            clang libclang-rt-14-dev llvm clang-format patch shellcheck spin \
+            clang libclang-rt-14-dev llvm clang-format clang-tidy patch shellcheck spin \
             strace graphviz valgrind prometheus python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis \
             python3-django python3-django-cacheops nodejs openssl
         # Node of another source than Debian brings npm along, and Debian's

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Every test of the project, on a fresh Debian 12 too: installs what is missing,
-# builds with gcc (warnings are errors) and with clang's sanitizers, and runs
-# unit and system tests with both (those marked "sql", "once" or "timing" with
-# gcc alone, the latter one after the other), a minute of random faults; then a
-# little fuzzing. The last lines name every test that failed, and say "N passed,
+# builds with gcc (warnings are errors) and with clang's sanitizers, analyses the
+# sources, and runs unit and system tests with both (those marked "sql", "once"
+# or "timing" with gcc alone, the latter one after the other), a minute of
+# random faults; then a little fuzzing. The last lines name every test that failed, and say "N passed,
 # N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -105,6 +105,7 @@ check "instructions of the core" bench/guard.sh
 check "build with gcc" build build-test gcc
 check "build with clang and sanitizers" build build-sanitized clang \
     -Db_sanitize=address,undefined -Db_lundef=false
+check "static analysis" scripts/analyze.sh
 if [ -x build-test/pgripple ]; then
     unit build-test
     check "simulator" tests/sim/run.sh build-test
