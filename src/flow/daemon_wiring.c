@@ -142,6 +142,7 @@ on_work_up(void *context)
 	metrics_add(METRIC_PEER_CONNECTS, "postgres", "work", 1);
 	daemon->describe_due = true; /* tables may have changed meanwhile */
 	daemon->recognise_due = true;
+	listen_watch(daemon->listen, session_server_pid(daemon->work));
 	low_water_reset(daemon->low_water);
 	wake_tasks(daemon);
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
@@ -198,6 +199,15 @@ on_listen_silence(void *context)
 	struct daemon *daemon = context;
 
 	session_hurry(daemon->work);
+}
+
+/* A statement may take long, but not if the server knows nothing of it. */
+static void
+on_listen_seen(void *context, const char *seen)
+{
+	struct daemon *daemon = context;
+
+	session_take_sighting(daemon->work, seen);
 }
 
 static void
@@ -362,6 +372,7 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	    .on_ready = on_listen_ready,
 	    .on_down = on_listen_down,
 	    .on_silence = on_listen_silence,
+	    .on_seen = on_listen_seen,
 	    .on_ring = on_ring,
 	    .on_standby = on_standby,
 	    .on_locked = on_doorbell_locked,

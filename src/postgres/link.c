@@ -13,8 +13,11 @@
 #include "postgres/link.h"
 
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
+#include "base/clock.h"
 #include "observe/log.h"
 #include "postgres/pins.h"
 
@@ -25,6 +28,7 @@ struct link {
 	void *context;
 	PGconn *conn;
 	bool is_asking; /* something was sent and not yet answered */
+	int64_t heard_us; /* monotonic */
 	struct event *readable;
 	struct event *writable;
 	PGresult *result; /* the last one so far */
@@ -256,6 +260,22 @@ link_send(struct link *link, const char *sql, int n_values,
 	return 0;
 }
 
+bool
+link_is_confirmed(const struct link *link)
+{
+	int n_bytes = 0;
+
+	return PQflush(link->conn) == 0 &&
+	       ioctl(PQsocket(link->conn), SIOCOUTQ, &n_bytes) == 0 &&
+	       n_bytes == 0;
+}
+
+int64_t
+link_heard_us(const struct link *link)
+{
+	return link->heard_us;
+}
+
 static bool
 is_refusal(const PGresult *result)
 {
@@ -353,6 +373,7 @@ on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct link *link = arg;
 	struct link_report report;
 
+	link->heard_us = clock_monotonic_us();
 	link_read(link, &report);
 	tell(link, &report);
 }

@@ -47,6 +47,11 @@ bool link_is_open(const struct link *link);
 int link_send(struct link *link, const char *sql, int n_values,
     const char *const *values, struct pgripple_error *err) MUST_CHECK;
 
+/* The server's kernel, or what stands before it, has confirmed all that was
+ * sent; when something last came from there, or the link began (monotonic). */
+bool link_is_confirmed(const struct link *link);
+int64_t link_heard_us(const struct link *link);
+
 /* Reads what has arrived, without waiting. */
 void link_read(struct link *link, struct link_report *ret_report);
 

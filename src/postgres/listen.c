@@ -42,6 +42,7 @@ struct listen {
 	bool is_ready;
 	bool is_standby;
 	bool has_told_of_pooler;
+	int watched_pid;
 	struct pgripple_error told; /* the latest warning */
 };
 
@@ -283,7 +284,12 @@ set_heartbeat(struct listen *listen, struct pgripple_error *err)
 	buf_add_string(&sql, "SELECT EXISTS (SELECT FROM "
 			     "pg_listening_channels() AS c WHERE c = ");
 	quote_identifier(&sql, listen->schema);
-	buf_add_string(&sql, ".channel())");
+	buf_printf(&sql,
+	    ".channel()), (SELECT coalesce(max(CASE WHEN state = 'idle' "
+	    "THEN state_change::text ELSE '' END), '" SESSION_GONE "') "
+	    "FROM pg_stat_activity WHERE pid = %d "
+	    "AND application_name = 'pgripple work')",
+	    listen->watched_pid);
 	failed = sql.failed
 		     ? pgripple_error_nomem(err)
 		     : session_set_heartbeat(listen->session, sql.bytes, err);
@@ -356,6 +362,16 @@ on_notify(void *context)
 		listen->listener.on_ring(listen->listener.context);
 }
 
+static void
+on_beat(void *context, const struct rows *rows)
+{
+	struct listen *listen = context;
+
+	if (listen->is_ready && listen->listener.on_seen != NULL)
+		listen->listener.on_seen(
+		    listen->listener.context, rows_text(rows, 0, 1));
+}
+
 int
 listen_new(struct event_base *base, const struct session_options *options,
     const char *schema, const struct state_claim *claim,
@@ -363,7 +379,8 @@ listen_new(struct event_base *base, const struct session_options *options,
     struct pgripple_error *err)
 {
 	struct listen *listen = calloc(1, sizeof(*listen));
-	struct session_listener mine = {listen, on_up, on_down, on_notify};
+	struct session_listener mine = {
+	    listen, on_up, on_down, on_notify, on_beat};
 
 	if (listen == NULL)
 		return pgripple_error_nomem(err);
@@ -431,6 +448,16 @@ listen_give_up(struct listen *listen, const struct pgripple_error *why)
 {
 	if (session_is_up(listen->session))
 		session_give_up(listen->session, why);
+}
+
+void
+listen_watch(struct listen *listen, int server_pid)
+{
+	struct pgripple_error err;
+
+	listen->watched_pid = server_pid;
+	if (listen->is_ready && set_heartbeat(listen, &err) != 0)
+		session_give_up(listen->session, &err);
 }
 
 /* A refusal by the server (out of locks, say) leaves K in doubt: the session

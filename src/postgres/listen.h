@@ -39,6 +39,9 @@ struct listen_listener {
 	void (*on_down)(void *context, const struct pgripple_error *err);
 	/* Also: the server did not answer in time.  May be NULL. */
 	void (*on_silence)(void *context);
+	/* What a heartbeat has seen of the process that is watched, see
+	 * session_take_sighting().  May be NULL. */
+	void (*on_seen)(void *context, const char *seen);
 	/* The doorbell rang, at least once. */
 	void (*on_ring)(void *context);
 	/* Another daemon has L: told once, until there is a change. */
@@ -64,6 +67,10 @@ bool listen_is_standby(const struct listen *listen);
 /* Another daemon works, and yet L seems to be ours: begins anew, with a new
  * session. */
 void listen_give_up(struct listen *listen, const struct pgripple_error *why);
+
+/* Heartbeats look at this process of the server, of the session "work"; it is
+ * as the session names it, so that there is none such behind a pooler. */
+void listen_watch(struct listen *listen, int server_pid);
 
 /* Asks for K, or gives it back; while ready, one at a time. */
 void listen_lock(struct listen *listen);

@@ -153,12 +153,12 @@ session_has_failed(const PGresult *result)
 	}
 }
 
-/* Whether the result says "true" in its only row. */
+/* Whether the result begins with "true", in its only row. */
 bool
 session_says_true(const PGresult *result)
 {
 	return PQresultStatus(result) == PGRES_TUPLES_OK &&
-	       PQntuples(result) == 1 && PQnfields(result) == 1 &&
+	       PQntuples(result) == 1 && PQnfields(result) > 0 &&
 	       PQgetvalue(result, 0, 0)[0] == 't';
 }
 

@@ -38,6 +38,8 @@ struct session_listener {
 	void (*on_down)(void *context, const struct pgripple_error *err);
 	/* Notifications came in: once for all that were read together. */
 	void (*on_notify)(void *context);
+	/* A heartbeat was answered; what it said is lent. */
+	void (*on_beat)(void *context, const struct rows *rows);
 };
 
 enum session_outcome {
@@ -103,15 +105,22 @@ int session_script(struct session *session, const char *sql,
     session_answer_cb answer, void *context,
     struct pgripple_error *err) MUST_CHECK;
 
-/* The statement that heartbeats run, instead of the usual "SELECT true": it
- * must answer one true, else the session is given up.  Copied; NULL: the usual.
- * Forgotten when the session goes down. */
+/* The statement that heartbeats run, instead of the usual "SELECT true": the
+ * first column of its only row must be true, else the session is given up.
+ * Copied; NULL: the usual.  Forgotten when the session goes down. */
 int session_set_heartbeat(struct session *session, const char *sql,
     struct pgripple_error *err) MUST_CHECK;
 
 /* The other session of the same server has found it silent: what is under way
  * gets no more time than a heartbeat, instead of a statement's. */
 void session_hurry(struct session *session);
+/* What another session of the same server has just seen of this one's process:
+ * since when it has nothing to do, SESSION_GONE if there is none, "" if it may
+ * be at work.  Twice the same while a statement is not answered, and nothing
+ * has come for some time: the statement was lost, or its answer was. */
+#define SESSION_SEEN 64
+#define SESSION_GONE "gone"
+void session_take_sighting(struct session *session, const char *seen);
 /* It went down last because nothing came in time. */
 bool session_was_silent(const struct session *session);
 

@@ -77,6 +77,7 @@ session_do_go_up(struct session *session)
 	backoff_succeed(&session->backoff);
 	session->number++;
 	session->told_us = 0;
+	session->sighting = (struct sighting){.is_known = false};
 	session_await_heartbeat(session);
 	log_event(LOG_LEVEL_INFO, "postgres.up",
 	    log_string("session", session->name),

@@ -29,6 +29,16 @@ struct statement {
 	char **values;
 };
 
+/* What the other session has seen of this one's process on the server, while
+ * this one waits. */
+struct sighting {
+	bool is_known; /* the process was seen there once */
+	char what[SESSION_SEEN];
+	uint64_t serial; /* in which state */
+	int64_t at_us;
+	bool is_vain; /* it does nothing for us */
+};
+
 struct session {
 	struct event_base *base;
 	char *name;
@@ -45,6 +55,7 @@ struct session {
 	int64_t sent_us; /* the statement under way */
 	struct backoff backoff;
 	struct statement statement;
+	struct sighting sighting;
 	char *heartbeat; /* the caller's */
 	PGresult *result; /* the answer that is being told */
 	struct pgripple_error why; /* of the latest loss */

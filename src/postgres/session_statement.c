@@ -117,6 +117,7 @@ send_statement(struct session *session, const char *sql, int n_values,
 		return -1;
 	}
 	session->sent_us = clock_monotonic_us();
+	session->sighting.is_vain = false;
 	if (session->options.statement_timeout_ms > 0)
 		session_set_timer(session,
 		    session->options.statement_timeout_ms + ANSWER_GRACE_MS);

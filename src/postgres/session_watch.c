@@ -3,6 +3,7 @@
  * the heartbeats by which a peer that went silent is noticed.
  */
 #include <event2/event.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -34,16 +35,23 @@ session_await_heartbeat(struct session *session)
 		session_set_timer(session, session->options.heartbeat_ms);
 }
 
+/* For an answer that takes the server no time. */
+static int64_t
+patience_ms(const struct session *session)
+{
+	int64_t heartbeat_ms = session->options.heartbeat_ms;
+
+	return heartbeat_ms < MIN_BEAT_TIMEOUT_MS ? MIN_BEAT_TIMEOUT_MS
+						  : heartbeat_ms;
+}
+
 void
 session_do_beat(struct session *session)
 {
-	int64_t timeout_ms = session->options.heartbeat_ms;
 	const char *sql =
 	    session->heartbeat != NULL ? session->heartbeat : "SELECT true";
 
-	if (timeout_ms < MIN_BEAT_TIMEOUT_MS)
-		timeout_ms = MIN_BEAT_TIMEOUT_MS;
-	session_set_timer(session, timeout_ms);
+	session_set_timer(session, patience_ms(session));
 	if (link_send(session->link, sql, 0, NULL, &session->why) != 0)
 		session_step(session, SESSION_ON_LOST);
 }
@@ -53,6 +61,7 @@ void
 session_do_resume(struct session *session)
 {
 	PGresult *result = steal(&session->result);
+	const struct rows rows = {.result = result};
 	bool is_alive = session_says_true(result);
 
 	if (!is_alive && session_has_failed(result))
@@ -61,13 +70,16 @@ session_do_resume(struct session *session)
 	else if (!is_alive)
 		pgripple_error_set(&session->why, PGRIPPLE_ERROR_PEER,
 		    "the heartbeat shows that the session is not what it was");
-	PQclear(result);
-	if (!is_alive) {
-		session_step(session, SESSION_ON_LOST);
-		return;
+	if (is_alive) {
+		session_await_heartbeat(session);
+		session_send_held(session);
+		if (session->listener.on_beat != NULL)
+			session->listener.on_beat(
+			    session->listener.context, &rows);
 	}
-	session_await_heartbeat(session);
-	session_send_held(session);
+	PQclear(result);
+	if (!is_alive)
+		session_step(session, SESSION_ON_LOST);
 }
 
 int
@@ -92,6 +104,51 @@ session_hurry(struct session *session)
 	if (session->state == SESSION_BUSY && heartbeat_ms > 0)
 		session_set_timer(session,
 		    waited_ms < heartbeat_ms ? heartbeat_ms - waited_ms : 0);
+}
+
+/* So long nothing has come when it is first seen, and then again. */
+static int64_t
+suspicion_us(const struct session *session)
+{
+	return patience_ms(session) * 1000 / 2;
+}
+
+/* Nothing has come for so long, and nothing is on its way that the kernel knows
+ * of, in either direction: large statements and answers may be slow. */
+static bool
+is_silent(const struct session *session, int64_t now_us)
+{
+	int64_t heard_us = link_heard_us(session->link);
+	int64_t since_us =
+	    heard_us > session->sent_us ? heard_us : session->sent_us;
+
+	return now_us - since_us >= suspicion_us(session) &&
+	       link_is_confirmed(session->link);
+}
+
+/* The answer may be under way when the server is seen to be done with it, and
+ * so may the statement when it is seen to have none: hence twice. */
+void
+session_take_sighting(struct session *session, const char *seen)
+{
+	struct sighting *last = &session->sighting;
+	int64_t now_us = clock_monotonic_us();
+
+	if (strcmp(seen, SESSION_GONE) != 0)
+		last->is_known = true;
+	if (session->state != SESSION_BUSY || !last->is_known ||
+	    *seen == '\0' || !is_silent(session, now_us)) {
+		last->what[0] = '\0';
+		return;
+	}
+	if (strcmp(last->what, seen) != 0 || last->serial != session->serial) {
+		(void)snprintf(last->what, sizeof(last->what), "%s", seen);
+		last->serial = session->serial;
+		last->at_us = now_us;
+	} else if (now_us - last->at_us >= suspicion_us(session)) {
+		last->is_vain = true;
+		session_set_timer(session, 0);
+	}
 }
 
 /* Something may have arrived that only waits to be read, because this process
@@ -121,7 +178,10 @@ say_what_is_late(struct session *session)
 		what = "the attempt to connect took too long";
 		break;
 	case SESSION_BUSY:
-		what = "a statement was not answered in time";
+		what = session->sighting.is_vain
+			   ? "the server has no statement of ours under way: "
+			     "it was lost, or its answer was"
+			   : "a statement was not answered in time";
 		break;
 	case SESSION_BEATING:
 		what = "a heartbeat was not answered in time";

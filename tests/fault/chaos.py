@@ -55,7 +55,7 @@ SETTINGS = {
     "redis": {"command_timeout": "1s", "connect_timeout": "1s",
               "look_interval": "300ms"},
     # A statement that vanished while the server is alive (only something that
-    # ends TCP in between can lose one) is noticed by this alone.
+    # ends TCP in between can lose one) is noticed so, or by heartbeats.
     "postgres": {"statement_timeout": "5s"},
     "log": {"level": "info"},
 }

@@ -8,6 +8,7 @@ import pytest
 
 from harness.flow import TEAM_GRAPH, install, wait_quiet, warm
 from harness.postgres import Database, run
+from harness.proxy import REPLIES, REQUESTS, proxy_to_postgres
 from harness.roles import DAEMON
 from harness.wait import wait_until
 from network import Network
@@ -118,6 +119,65 @@ def test_a_network_that_swallows_packets_is_noticed(
     network.heal(*addresses)
     wait_quiet(database, 60)
     assert not cache.exists("team:2")
+
+
+@pytest.fixture
+def proxy(tournament):
+    made = proxy_to_postgres(tournament.server)
+    yield made
+    made.close()
+
+
+def through(proxy, tournament, redis_server, make_config, **postgres):
+    """A configuration with the defaults, whose daemon goes by the proxy."""
+    config = make_config(tournament.conninfo(), redis_server.url, TEAM_GRAPH,
+                         {"postgres": {"notify": "adaptive"}})
+    install(config)
+    config.write_settings({"postgres": {"conninfo": tournament.conninfo(
+        user=DAEMON, host="127.0.0.1", port=proxy.port), **postgres}})
+    return config
+
+
+@pytest.mark.parametrize("direction", [REQUESTS, REPLIES])
+@pytest.mark.parametrize("question", ["SET LOCAL enable_seqscan", "WITH gone AS"])
+def test_a_lost_statement_is_noticed(tournament, proxy, redis_server, cache,
+                                     make_config, make_daemon, question,
+                                     direction):
+    """What stands in between has confirmed the bytes, and lost them; only of
+    this connection."""
+    daemon = make_daemon(through(proxy, tournament, redis_server, make_config))
+    change_one(tournament, cache)
+    mark, since_s = daemon.mark(), time.monotonic()
+    proxy.lose(question.encode(), direction)
+    warm(cache, "team:2")
+    tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 2")
+    down = daemon.wait_for_event("postgres.down", after=mark, session="work",
+                                 timeout=3 * NOTICED_S)
+    seconds = time.monotonic() - since_s
+    print(f"a lost statement was noticed after {seconds:.1f} s")
+    assert seconds < NOTICED_S, down
+    wait_quiet(tournament, 30)
+    assert not cache.exists("team:2")
+    assert not daemon.events("postgres.down", session="listen")
+
+
+def test_a_long_statement_is_not_taken_for_a_lost_one(
+        tournament, proxy, redis_server, cache, make_config, make_daemon):
+    daemon = make_daemon(through(proxy, tournament, redis_server, make_config,
+                                 heartbeat="1s"))
+    change_one(tournament, cache)
+    blocking = tournament.connect(autocommit=False)
+    run(blocking, "LOCK TABLE pgripple.outbox IN ACCESS EXCLUSIVE MODE")
+    wait_until(lambda: tournament.value(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), 20,
+        "the work session to wait")
+    mark = daemon.mark()
+    wait_until(lambda: len(daemon.events(
+        "postgres.state", mark, session="listen", to="beating")) >= 6,
+        what="heartbeats")
+    blocking.rollback()
+    change_one(tournament, cache)
+    assert not daemon.events("postgres.down")
 
 
 @pytest.fixture

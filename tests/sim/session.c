@@ -358,6 +358,11 @@ session_hurry(struct session *session UNUSED)
 {
 }
 
+void
+session_take_sighting(struct session *session UNUSED, const char *seen UNUSED)
+{
+}
+
 bool
 session_was_silent(const struct session *session UNUSED)
 {

@@ -322,7 +322,7 @@ static inline void
 world_begin(struct world *world, const struct session_options *options)
 {
 	struct session_listener listener = {
-	    world, world_on_up, world_on_down, world_on_notify};
+	    world, world_on_up, world_on_down, world_on_notify, NULL};
 
 	CHECK(
 	    session_new(world->base, options, &listener, &world->session, err));

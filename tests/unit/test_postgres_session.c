@@ -246,6 +246,69 @@ Test(postgres_session, gives_up_a_backend_that_sleeps_over_a_statement)
 	world_close(&world);
 }
 
+/* Seconds until a statement is given up of whose process this is seen. */
+static double
+seconds_until_given_up(struct world *world, const char *seen)
+{
+	struct told told = {0};
+	int64_t began_us = clock_monotonic_us();
+
+	CHECK(session_query(world->session, "SELECT pg_sleep(20)", 0, NULL,
+	    world_on_answer, &told, err));
+	while (told.n == 0 && clock_monotonic_us() - began_us < PATIENCE_US) {
+		session_take_sighting(world->session, seen);
+		world_turn(world);
+	}
+	cr_expect_eq(told.outcome, SESSION_LOST);
+	cr_expect_str_eq(told.text,
+	    "the server has no statement of ours under way: it was lost, or "
+	    "its answer was");
+	return (double)(clock_monotonic_us() - began_us) / 1e6;
+}
+
+Test(postgres_session, gives_up_a_statement_of_which_the_server_knows_nothing)
+{
+	struct world world;
+	double seconds;
+
+	open_up(&world);
+	seconds = seconds_until_given_up(&world, "since long ago");
+	cr_expect(seconds >= 1 && seconds < 5, "%f s", seconds);
+	world_until(&world, world.n_up == 2);
+	session_take_sighting(world.session, "");
+	seconds = seconds_until_given_up(&world, SESSION_GONE);
+	cr_expect(seconds >= 1 && seconds < 5, "%f s", seconds);
+	world_until(&world, world.n_up == 3);
+	world_close(&world);
+}
+
+static void
+sleep_and_be_seen(struct world *world, const char *first, const char *second)
+{
+	struct told told = {0};
+
+	CHECK(session_query(world->session, "SELECT pg_sleep(3)", 0, NULL,
+	    world_on_answer, &told, err));
+	for (int i = 0; told.n == 0; i++) {
+		session_take_sighting(
+		    world->session, i % 2 == 0 ? first : second);
+		world_turn(world);
+	}
+	cr_expect_eq(told.outcome, SESSION_DONE);
+	cr_expect_eq(world->n_up, 1);
+}
+
+Test(postgres_session, keeps_a_statement_that_may_be_at_work)
+{
+	struct world world;
+
+	open_up(&world);
+	sleep_and_be_seen(&world, SESSION_GONE, SESSION_GONE);
+	sleep_and_be_seen(&world, "since now", "");
+	sleep_and_be_seen(&world, "since now", "since later");
+	world_close(&world);
+}
+
 Test(postgres_session, is_told_of_the_servers_own_timeout)
 {
 	struct world world;

@@ -23,7 +23,9 @@ and, without a direction:
                         pass, replies do not, and at the next one all is cut
     inject              bytes that no one asked for
     rewritten           (old, new) bytes, of one length: in replies, if whole
-    pass_all            the end of every fault but cut's
+    lose                of the next connection that asks with these bytes, that
+                        direction, the question included, until it is cut
+    pass_all            the end of every fault but cut's and lose's
 
 n_connections counts those that were accepted, n_bytes what passed.
 """
@@ -98,6 +100,7 @@ class Link:
         self.ends = {REQUESTS: (client, server), REPLIES: (server, client)}
         self.client = client
         self.frames = Frames()
+        self.lost = None            # the direction in which nothing passes
         for direction in BOTH:
             threading.Thread(target=self._pump, args=(direction,),
                              daemon=True).start()
@@ -154,6 +157,7 @@ class Proxy:
         self.corrupted = dict.fromkeys(BOTH)
         self.is_cut_mid_frame = dict.fromkeys(BOTH, False)
         self.is_swallowing = False
+        self.losing = None
         self.rewritten = None
         self.on_reply = {}          # number -> how often it is sent
         self.n_replies = 0
@@ -215,7 +219,10 @@ class Proxy:
         if self.delay_ms:
             time.sleep(self.random.random() * self.delay_ms / 1000)
         self.flowing[direction].wait()
-        if self.is_dropped[direction]:
+        if self.losing and direction == REQUESTS and self.losing[0] in data:
+            link.lost = self.losing[1]
+            self.losing = None
+        if self.is_dropped[direction] or link.lost == direction:
             return
         if self.is_cut_mid_frame[direction]:
             self.is_cut_mid_frame[direction] = False
@@ -281,6 +288,9 @@ class Proxy:
 
     def cut_mid_frame(self, direction):
         self.is_cut_mid_frame[direction] = True
+
+    def lose(self, question, direction):
+        self.losing = question, direction
 
     def swallow(self):
         self.is_swallowing = True
