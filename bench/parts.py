@@ -238,26 +238,14 @@ def bare_sql(way, n):
             above = batch[-1]
         script.flush()
         started = now()
-        way.postgres.run_tool("psql", "-X", "-q", "-o", "/dev/null", "-d",
-                              way.database.conninfo(), "-f", script.name)
+        way.postgres.run_tool(
+            "psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-d",
+            way.database.conninfo(), "-f", script.name)
         return len(ids) / (now() - started)
 
 
-FETCH = """
-BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
-SET LOCAL enable_sort = off;
-SELECT id, xid, (extract(epoch FROM at) * 1000000)::bigint, change FROM (
-    SELECT id, xid, at, change, sum(bytes) OVER (ORDER BY id) - bytes AS before
-    FROM (SELECT id, xid, at, change, bytes::bigint FROM pgripple.outbox
-          WHERE id > {above} ORDER BY id LIMIT 500) AS oldest) AS summed
-WHERE before < 1048576 OR before = 0 ORDER BY id;
-COMMIT;
-"""
-ACKNOWLEDGE = """
-WITH gone AS (DELETE FROM pgripple.outbox
-    WHERE id = ANY ('{{{}}}'::bigint[]) RETURNING id)
-SELECT count(*) FROM gone;
-"""
+FETCH = "SELECT * FROM pgripple.fetch_changes({above}, 500, 1048576, false);\n"
+ACKNOWLEDGE = "SELECT pgripple.acknowledge('{{{}}}');\n"
 
 
 def snapshot(bench):

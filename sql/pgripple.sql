@@ -15,6 +15,7 @@
 --   version(), channel(), ring(), ...    small things, and the doorbell
 --   mark, claim_marks(), ...             a change that stands for many
 --   outbox_limit(), mark_instead()       the bound of the outbox
+--   fetch_changes(), acknowledge()        what the daemon takes, and lets go of
 --   disable(), enable(), capturing()     the switch
 --   capture_off()                        the switch of one transaction
 --   applied(), wait_applied()            for readers of their own writes
@@ -59,6 +60,7 @@ REVOKE ALL ON SCHEMA pgripple FROM PUBLIC;
 \ir schema/doorbell.sql
 \ir schema/marks.sql
 \ir schema/outbox_limit.sql
+\ir schema/delivery.sql
 \ir schema/switch.sql
 \ir schema/applied.sql
 \ir schema/rejected.sql

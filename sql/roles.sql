@@ -100,6 +100,8 @@ GRANT EXECUTE ON ROUTINE
     pgripple.lock_class(),
     pgripple.column_facts(oid),
     pgripple.value_sql(text, text, oid, text, integer),
+    pgripple.fetch_changes(bigint, bigint, bigint, boolean),
+    pgripple.acknowledge(bigint[]),
     pgripple.claim_marks(bigint[]),
     pgripple.claim_state(text, text[]),
     pgripple.set_state(text, text[], text[], text[], text[]),

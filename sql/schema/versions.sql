@@ -7,6 +7,6 @@ COMMENT ON FUNCTION pgripple.version() IS
 
 -- The daemon refuses to work with a schema it does not know.
 CREATE OR REPLACE FUNCTION pgripple.schema_version() RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$SELECT 6$$;
+LANGUAGE sql IMMUTABLE AS $$SELECT 7$$;
 COMMENT ON FUNCTION pgripple.schema_version() IS
     'grows when tables or the form of a change become different';

@@ -17,7 +17,7 @@
 struct command;
 
 /* The version of the installed objects that this program works with. */
-#define CATALOG_SCHEMA_VERSION 6
+#define CATALOG_SCHEMA_VERSION 7
 
 enum catalog_watch {
 	CATALOG_UNWATCHED, /* no triggers */

@@ -44,54 +44,17 @@ enum fetch_column {
 	FETCH_LSN,
 };
 
-/*
- * The settings hold for this statement alone: lookups on the same session
- * choose freely.  Without them a planner that has no statistics, or those of
- * an empty table, reads and sorts the whole outbox for each batch.  They are
- * sent as one message, hence as one transaction in one round trip; as such it
- * cannot have parameters, but it needs none that are not numbers.
- *
- * A row belongs to the batch if the bytes before it leave room: so the first
- * always does, and the last may go past the bound.
- *
- * A time that no bigint of microseconds holds, "infinity" first of all, can
- * only have been written by hand; it must not block what is behind it.
- *
- * The time of the commit is asked for only where it is kept, for elsewhere the
- * question is an error; so it is for the transaction 0, which can only have
- * been written by hand.
- *
- * Whatever the snapshot sees had its commit in the WAL before; not yet written
- * to it perhaps (synchronous_commit = off), so that pg_current_wal_lsn() would
- * be too early.
- */
 static void
-print_fetch(
-    struct buf *sql, const char *schema, const struct outbox_bounds *bounds)
+add_fetch(struct request *request, const char *schema,
+    const struct outbox_bounds *bounds)
 {
-	buf_add_string(sql, "SET LOCAL enable_seqscan = off;"
-			    "SET LOCAL enable_bitmapscan = off;"
-			    "SET LOCAL enable_sort = off;"
-			    "SELECT id, xid, (extract(epoch FROM "
-			    "least(greatest(at, '1970-01-01'), '9999-12-31')) "
-			    "* 1000000)::bigint, "
-			    "CASE WHEN (SELECT current_setting("
-			    "'track_commit_timestamp') = 'on') THEN "
-			    "(extract(epoch FROM pg_xact_commit_timestamp("
-			    "NULLIF(xid::xid, '0'))) * 1000000)::bigint END, "
-			    "change");
-	if (bounds->with_lsn)
-		buf_add_string(sql, ", pg_current_wal_insert_lsn()");
-	buf_add_string(sql, " FROM ("
-			    "SELECT id, xid, at, change, sum(bytes) "
-			    "OVER (ORDER BY id) - bytes AS before FROM ("
-			    "SELECT id, xid, at, change, bytes::bigint FROM ");
-	quote_identifier(sql, schema);
-	buf_printf(sql,
-	    ".outbox WHERE id > %" PRId64 " ORDER BY id LIMIT %" PRId64
-	    ") AS oldest) AS summed WHERE before < %" PRId64 " OR before = 0 "
-	    "ORDER BY id",
-	    bounds->above_id, bounds->max_rows, bounds->max_bytes);
+	buf_printf(request_value(request), "%" PRId64, bounds->above_id);
+	buf_printf(request_value(request), "%" PRId64, bounds->max_rows);
+	buf_printf(request_value(request), "%" PRId64, bounds->max_bytes);
+	buf_add_string(request_value(request), bounds->with_lsn ? "t" : "f");
+	buf_add_string(&request->sql, "SELECT * FROM ");
+	quote_identifier(&request->sql, schema);
+	buf_add_string(&request->sql, ".fetch_changes($1, $2, $3, $4)");
 }
 
 static void
@@ -140,8 +103,8 @@ outbox_fetch(struct session *session, const char *schema,
 	if (fetch == NULL)
 		return pgripple_error_nomem(err);
 	*fetch = (struct fetch){done, context, bounds->with_lsn};
-	print_fetch(&request.sql, schema, bounds);
-	if (request_submit(&request, session, true, on_fetched, fetch, err) !=
+	add_fetch(&request, schema, bounds);
+	if (request_submit(&request, session, false, on_fetched, fetch, err) !=
 	    0) {
 		free(fetch);
 		return -1;
@@ -185,9 +148,7 @@ add_applied(struct request *request, const char *schema,
 	for (size_t i = 0; i < acknowledgement->n_ids; i++)
 		array_add_int(ids, acknowledgement->ids[i]);
 	array_close(ids);
-	add_part(request,
-	    "WITH gone AS (DELETE FROM %s.outbox "
-	    "WHERE id = ANY ($%d::bigint[]) RETURNING id)",
+	add_part(request, "WITH gone AS (SELECT %s.acknowledge($%d) AS n)",
 	    schema, request->n_values);
 }
 
@@ -359,7 +320,7 @@ static void
 add_answer(struct request *request, const char *schema,
     const struct outbox_acknowledgement *acknowledgement)
 {
-	add_part(request, " SELECT (SELECT count(*) FROM gone)");
+	add_part(request, " SELECT (SELECT n FROM gone)");
 	if (acknowledgement->n_rejections > 0)
 		add_part(request, " + (SELECT count(*) FROM taken)");
 	if (acknowledgement->n_tasks > 0)

@@ -15,7 +15,7 @@ from harness.wait import wait_until
 pytestmark = pytest.mark.sql
 
 FIXTURES = [f"tests/system/fixtures/pgripple-schema-{number}.sql"
-            for number in (1, 2, 4, 5)]
+            for number in (1, 2, 4, 5, 6)]
 
 TABLES = """
     CREATE TABLE item (id int PRIMARY KEY, name text);
@@ -717,7 +717,7 @@ def test_rejected_changes_can_be_dropped(rejected):
 
 # ---- the upgrade from older versions ----
 
-@pytest.fixture(params=FIXTURES, ids=["1", "2", "4", "5"])
+@pytest.fixture(params=FIXTURES, ids=["1", "2", "4", "5", "6"])
 def older(request, database):
     """An older version with a watched table, a waiting change, a task, a
     rejected change, no doorbell."""
@@ -738,7 +738,7 @@ def test_an_upgrade_loses_nothing_and_keeps_the_mode(older):
     assert older.execute(
         "SELECT pgripple.schema_version(), pgripple.notify_mode(), "
         "pgripple.is_enabled(), pgripple.outbox_limit()") == [
-            (6, "never", True, 1000000)]
+            (7, "never", True, 1000000)]
     assert take_one(older)["new"] == [{"id": "3", "name": None}]
     assert older.execute("SELECT operation->>'do', from_xid, to_xid "
                          "FROM pgripple.task") == [("scan", None, None)]

@@ -30,7 +30,7 @@ def has_capture_function(database):
 
 def test_the_versions_can_be_asked(installed):
     assert installed.execute("SELECT pgripple.version(), "
-                             "pgripple.schema_version()") == [("0.1.0", 6)]
+                             "pgripple.schema_version()") == [("0.1.0", 7)]
 
 
 def test_psql_runs_the_file_twice_without_a_word(database, postgres):

@@ -174,8 +174,8 @@ Test(postgres_outbox, says_why_it_cannot_be_fetched)
 	world_open_up(&world);
 	fetched = fetch(&world, 0, 1, 1);
 	cr_expect_eq(fetched.outcome, SESSION_FAILED);
-	cr_expect_str_eq(fetched.err.text,
-	    "relation \"pgripple.outbox\" does not exist (42P01)");
+	cr_expect_str_eq(
+	    fetched.err.text, "schema \"pgripple\" does not exist (3F000)");
 	world_close(&world);
 }
 
