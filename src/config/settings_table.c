@@ -145,8 +145,10 @@ const struct setting settings_table[] = {
 	NULL, true,
 	"Keys that one step of a scan looks at; fewer where that takes Redis "
 	"a millisecond."},
-    {"tasks.scan_pause", SETTING_DURATION, AT(tasks.scan_pause_ms), "1ms", 0,
-	HOUR, NULL, true, "The pause between two steps."},
+    {"tasks.scan_pause", SETTING_DURATION, AT(tasks.scan_pause_ms), "0ms", 0,
+	HOUR, NULL, true,
+	"The pause between two steps, for a Redis that has little time to "
+	"spare: without one a scan takes what others leave."},
     {"tasks.spread", SETTING_DURATION, AT(tasks.spread_ms), "0ms", 0, HOUR,
 	NULL, true,
 	"The least that a scan of the keyspace takes, so that the values of a "

@@ -63,7 +63,7 @@ Test(settings, have_defaults)
 	cr_assert_eq(s->limits.bulk_rows, 100000);
 	cr_assert_eq(s->limits.rejected_rows, 10000);
 	cr_assert_eq(s->tasks.scan_count, 200);
-	cr_assert_eq(s->tasks.scan_pause_ms, 1);
+	cr_assert_eq(s->tasks.scan_pause_ms, 0);
 	cr_assert_str_eq(s->http.listen, "127.0.0.1:9821");
 	cr_assert_eq(s->http.canary_interval_ms, 30000);
 	cr_assert_str_eq(s->log.level, "info");
