@@ -207,6 +207,8 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--build", default="build")
     options = parser.parse_args()
+    # In memory synchronous_commit costs nothing.
+    os.environ.setdefault("PGRIPPLE_FILES", "/var/tmp")
     os.environ["PGRIPPLE_BUILD"] = os.path.abspath(options.build)
 
     server = Postgres(shared_buffers="256MB", max_wal_size="8GB")
