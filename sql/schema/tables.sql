@@ -84,6 +84,8 @@ CREATE TABLE IF NOT EXISTS pgripple.task (
 );
 COMMENT ON TABLE pgripple.task IS
     'operations on Redis that are long or due later';
+COMMENT ON COLUMN pgripple.task.created IS
+    'when the time was last counted after which it is due';
 COMMENT ON COLUMN pgripple.task.started IS
     'when the daemon began with it; NULL while it waits';
 
@@ -110,6 +112,7 @@ COMMENT ON COLUMN pgripple.task.replicas IS
 CREATE UNIQUE INDEX IF NOT EXISTS task_waiting
     ON pgripple.task (md5(operation::text)) WHERE started IS NULL;
 CREATE INDEX IF NOT EXISTS task_due ON pgripple.task (due);
+CREATE INDEX IF NOT EXISTS task_created ON pgripple.task (created);
 CREATE INDEX IF NOT EXISTS task_lsn ON pgripple.task (lsn)
     WHERE lsn IS NOT NULL;
 

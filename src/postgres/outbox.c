@@ -260,7 +260,8 @@ add_due(struct request *request,
 }
 
 /* One that waits already stands for the new one too, whose transactions it
- * takes over; least() and greatest() would pass over a NULL.  The transaction 0
+ * takes over; but not its time, if that is of a clock that was set back since.
+ * least() and greatest() would pass over a NULL.  The transaction 0
  * is before them all. */
 static void
 add_tasks(struct request *request, const char *schema,
@@ -281,8 +282,11 @@ add_tasks(struct request *request, const char *schema,
 	    "CASE after_ms WHEN 0 THEN %s ELSE '0' END::xid8, "
 	    "CASE after_ms WHEN 0 THEN %s ELSE '0' END::xid8 FROM due "
 	    "ON CONFLICT (md5(operation::text)) WHERE started IS NULL "
-	    "DO UPDATE SET due = CASE WHEN excluded.to_xid = '0' "
-	    "THEN greatest(t.due, excluded.due) ELSE t.due END, "
+	    "DO UPDATE SET due = CASE WHEN excluded.to_xid <> '0' THEN t.due "
+	    "WHEN t.created > excluded.created THEN excluded.due "
+	    "ELSE greatest(t.due, excluded.due) END, "
+	    "created = CASE WHEN excluded.to_xid = '0' "
+	    "THEN excluded.created ELSE t.created END, "
 	    "lsn = greatest(t.lsn, excluded.lsn), "
 	    "replicas = CASE WHEN excluded.replicas IS NOT NULL "
 	    "THEN ARRAY(SELECT unnest(t.replicas) "

@@ -56,12 +56,26 @@ on_next(void *context, const struct session_answer *answer)
 	next.done(next.context, answer->outcome, &told, answer->err);
 }
 
+/* What was created in the future shows that the server's clock was set back,
+ * or another server's is behind: it would be late by as much, so its time is
+ * counted anew.  Seen by the next question. */
+static void
+print_recount(struct buf *sql, const char *task)
+{
+	buf_printf(sql,
+	    "WITH recounted AS (UPDATE %s SET created = clock_timestamp(), "
+	    "due = clock_timestamp() + (due - created) "
+	    "WHERE created > clock_timestamp()), ",
+	    task);
+}
+
 /* "seen" is how far all replicas have come; what waited for one that is gone
  * waits until it is due.  Nothing can be seen of no replicas. */
 static void
 print_next(struct buf *sql, const char *task, const char *class)
 {
-	buf_add_string(sql, "WITH seen AS (SELECT min(coalesce(replayed, "
+	print_recount(sql, task);
+	buf_add_string(sql, "seen AS (SELECT min(coalesce(replayed, "
 			    "'0/0')) AS lsn, array_agg(pid) AS pids FROM (");
 	replicas_print(sql);
 	buf_printf(sql,
