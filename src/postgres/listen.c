@@ -136,7 +136,8 @@ ask_for_channel(struct listen *listen)
 	run(listen, &sql, on_channel);
 }
 
-/* Asks for L, and ends a holder who is dead without the server's knowing. */
+/* Asks for L, and ends a holder who is dead without the server's knowing: of
+ * whom nothing was heard for long, or only before the clock was set back. */
 static void
 compete(struct listen *listen)
 {
@@ -150,8 +151,8 @@ compete(struct listen *listen)
 	    "AND l.classid = (%d)::oid AND l.objid = %d AND l.objsubid = 2 "
 	    "AND a.datname = current_database() "
 	    "AND a.pid <> pg_backend_pid() "
-	    "AND clock_timestamp() - greatest(a.query_start, a.state_change) "
-	    "> %" PRId64 " * interval '1 ms')",
+	    "AND abs(extract(epoch FROM clock_timestamp() - "
+	    "greatest(a.query_start, a.state_change))) * 1000 > %" PRId64 ")",
 	    listen->lock_class, LISTEN_LOCK_L, listen->lock_class,
 	    LISTEN_LOCK_L, listen->patience_ms);
 	run(listen, &sql, on_competed);

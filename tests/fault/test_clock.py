@@ -195,3 +195,16 @@ def test_the_clock_of_postgres_is_set(stepped, redis_server, cache,
         items.wait_for_repeat(number)
     wait_quiet(database)
     check_that_nothing_failed(items.daemon)
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_a_frozen_daemon_is_replaced_though_the_clock_is_set(
+        stepped, redis_server, make_config, make_daemon, clock, step):
+    config = configure(stepped, redis_server, make_config)
+    frozen = make_daemon(config)
+    other = make_daemon(config, wait=False)
+    other.wait_for_event("daemon.standby")
+    frozen.pause()
+    clock.step(step)
+    other.wait_for_event("postgres.took_over", 20)
+    other.wait_for_event("daemon.ready")
