@@ -5,7 +5,13 @@
  * acknowledge in Postgres; they are killed between any two steps, time out, are
  * refused, or lose lock L and do not know it. Redis goes back to any state that it once saved.
  * A change is a key of its own. A change that is acknowledged, and that Redis
- * does not hold when nothing can happen any more, is the error.
+ * does not hold when nothing can happen any more, is the error, unless Redis
+ * refused it for good and it is among the rejected.
+ *
+ * A batch takes any part of the rows that are there: its bounds in rows and
+ * memory, marks that had to stay, and what the low-water mark lets a fetch see
+ * (low_water.pml) choose which. What is long work, and what is for a Redis that
+ * is not there, becomes tasks in the transaction that acknowledges the rows.
  *
  * A mark is the name of the batch that set it, and of the batch it was set
  * after. Names are never used twice: the model gives one out again only when
@@ -15,7 +21,8 @@
  * that sets it only if it is what the daemon expects.
  *
  * Planted bugs: REPLY_IGNORED, NO_REPLAY, BLIND_ACK, COMPARED_ACK, REUSED_NAME,
- * TRUST_UNKNOWN, UNMARKED_TASK, SWALLOWED_TASK, ACCEPT_FIRST, CLAIM_ELSEWHERE.
+ * TRUST_UNKNOWN, UNMARKED_TASK, SWALLOWED_TASK, ACCEPT_FIRST, CLAIM_ELSEWHERE,
+ * READ_FIRST, TASKS_LATER, LOST_REJECTION, FETCHED_IS_DONE.
  */
 #define DAEMONS 2
 #ifndef CHANGES
@@ -32,20 +39,23 @@
 
 /* Where a daemon is. */
 #define DOWN 0
-#define JOIN 1		/* holds L: about to claim the number in Postgres */
+#define JOIN 1		/* holds L: about to claim the state in Postgres */
 #define LOOK 2		/* connected to Redis: about to read the mark */
 #define JUDGE 3		/* about to act on the mark that it saw */
 #define IDLE 4
 #define SEND 5		/* has a batch, sends its operations */
 #define PROVE 6		/* the mark's old value is on its way back */
 #define ACK 7
-#define FORGET 8	/* planted: accepted a mark, owes the whole models */
+#define READ 8		/* has claimed it: about to read the number */
+#define FORGET 9	/* planted: accepted a mark, owes the whole models */
+#define ADD 10		/* planted: acknowledged, owes the tasks */
 
 /* Postgres. */
 byte committed, pending;	/* changes; those that are in the outbox */
-bool whole, begun;		/* the tasks "touch whole models": one that waits,
-				   one that was begun and does not count for
-				   what comes later */
+byte waiting, begun;		/* what tasks are to do: those that wait, those
+				   that were begun and do not count for what
+				   comes later */
+byte rejected;			/* the changes that were kept apart */
 byte number = 1;		/* the last acknowledged batch */
 byte owner = NOBODY;		/* who may acknowledge: the last that joined */
 byte lock = NOBODY;		/* who holds L */
@@ -67,7 +77,9 @@ byte name2[DAEMONS], ops2[DAEMONS];
 /* Its batch. */
 byte name[DAEMONS], after[DAEMONS], ops[DAEMONS], left[DAEMONS];
 byte taken[DAEMONS];		/* the rows to acknowledge */
-bool task[DAEMONS];		/* or the task */
+byte later[DAEMONS];		/* those of them that become tasks */
+byte task[DAEMONS];		/* or the tasks that it does */
+byte spoilt[DAEMONS];		/* what Redis refused for good */
 bool refused[DAEMONS];		/* an operation was: LOADING, NOPERM, ... */
 bool proven[DAEMONS];		/* the mark was what it should be */
 
@@ -77,10 +89,10 @@ byte faults;
 		 (name1[d] != 0 -> name1[d] : base[d]))
 
 /* What holds at every moment: the mark of the last acknowledged batch proves
- * all that was acknowledged, or whole models are going to be touched. */
+ * all that was acknowledged, but for what tasks are going to do. */
 #define PROVED \
-	(mark != number || whole || begun || \
-	 (committed & ~pending & ~held) == 0)
+	(mark != number || \
+	 (committed & ~pending & ~waiting & ~begun & ~rejected & ~held) == 0)
 
 #define KNOWS(d, x) \
 	(base[d] == x || name1[d] == x || name2[d] == x || name[d] == x || \
@@ -110,9 +122,9 @@ inline new_name(d)
 
 inline end_task(d)
 {
-	begun = begun && !task[d];
+	begun = begun & ~task[d];
 #ifdef SWALLOWED_TASK
-	whole = whole && !task[d]
+	waiting = waiting & ~task[d]
 #endif
 }
 
@@ -123,9 +135,47 @@ inline drop_batch(d)
 	ops[d] = 0;
 	left[d] = 0;
 	taken[d] = 0;
-	task[d] = false;
+	later[d] = 0;
+	task[d] = 0;
+	spoilt[d] = 0;
 	refused[d] = false;
 	proven[d] = false
+}
+
+/* Any part of what is there. */
+#ifdef FETCHED_IS_DONE
+byte low[DAEMONS];
+#define FETCHABLE(d) (pending & ~low[d])
+#else
+#define FETCHABLE(d) pending
+#endif
+
+inline fetch(d)
+{
+	if
+	:: taken[d] = FETCHABLE(d)
+	:: taken[d] = FETCHABLE(d) & -FETCHABLE(d)
+	:: taken[d] = FETCHABLE(d) & (FETCHABLE(d) - 1) ->
+		if
+		:: taken[d] == 0 -> taken[d] = FETCHABLE(d)
+		:: else
+		fi
+	fi;
+#ifdef FETCHED_IS_DONE
+	low[d] = low[d] | taken[d]
+#endif
+}
+
+/* In the transaction that acknowledges. */
+inline add_tasks(d)
+{
+#ifdef TASKS_LATER
+	at[d] = ADD
+#else
+	waiting = waiting | later[d];
+	drop_batch(d);
+	at[d] = IDLE
+#endif
 }
 
 /* It is as if it had just been started. */
@@ -254,9 +304,21 @@ proctype daemon(byte d)
 		lock = d;
 		at[d] = JOIN
 	   }
+	/* one function, two statements: the second waits for nobody */
 	:: atomic { at[d] == JOIN && CLAIMS(d) ->
-		owner = d;
+#ifdef READ_FIRST
 		base[d] = number;
+#else
+		owner = d;
+#endif
+		at[d] = READ
+	   }
+	:: atomic { at[d] == READ ->
+#ifdef READ_FIRST
+		owner = d;
+#else
+		base[d] = number;
+#endif
 		connected[d] = true;
 		at[d] = LOOK
 	   }
@@ -299,7 +361,7 @@ proctype daemon(byte d)
 #ifdef ACCEPT_FIRST
 				at[d] = FORGET
 #else
-				whole = true;
+				waiting = EVERYTHING;
 				at[d] = IDLE
 #endif
 			fi
@@ -309,7 +371,7 @@ proctype daemon(byte d)
 	   }
 #ifdef ACCEPT_FIRST
 	:: atomic { at[d] == FORGET ->
-		whole = true;
+		waiting = EVERYTHING;
 		at[d] = IDLE
 	   }
 #endif
@@ -320,25 +382,34 @@ proctype daemon(byte d)
 	:: atomic { at[d] == IDLE && connected[d] && mark != HEAD(d) ->
 		at[d] = LOOK		/* every few seconds */
 	   }
-	:: atomic { at[d] == IDLE && connected[d] && pending != 0 ->
+	:: atomic { at[d] == IDLE && connected[d] && FETCHABLE(d) != 0 ->
 		new_name(d);
 		after[d] = HEAD(d);
-		taken[d] = pending;
-		ops[d] = pending;
+		fetch(d);
+		if
+		:: ops[d] = taken[d]
+		:: later[d] = taken[d]		/* long work */
+		fi;
 		left[d] = ops[d];
 		at[d] = SEND
 	   }
-	:: atomic { at[d] == IDLE && connected[d] && (whole || begun) ->
+	/* Redis is postponed: nothing proves anything, and no number is noted */
+	:: atomic { at[d] == IDLE && !connected[d] && FETCHABLE(d) != 0 ->
+		fetch(d);
+		later[d] = taken[d];
+		at[d] = ACK
+	   }
+	:: atomic { at[d] == IDLE && connected[d] && (waiting | begun) != 0 ->
 		if
 		:: STILL_MINE(d) ->
-			begun = true;
+			begun = begun | waiting;
 #ifndef SWALLOWED_TASK
-			whole = false;
+			waiting = 0;
 #endif
 			new_name(d);
 			after[d] = HEAD(d);
-			task[d] = true;
-			ops[d] = EVERYTHING;
+			task[d] = begun;
+			ops[d] = begun;
 			left[d] = ops[d];
 			at[d] = SEND
 		:: !STILL_MINE(d) -> forget(d)
@@ -351,16 +422,19 @@ proctype daemon(byte d)
 	   }
 	:: atomic { at[d] == SEND && connected[d] && left[d] != 0 && faults > 0 ->
 		faults--;
-		refused[d] = true;	/* what follows is on its way already */
+		if
+		:: refused[d] = true	/* what follows is on its way already */
+		:: spoilt[d] = spoilt[d] | (left[d] & -left[d] & committed)
+		fi;
 		left[d] = left[d] & (left[d] - 1)
 	   }
 #ifdef UNMARKED_TASK
-	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] ->
+	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] != 0 ->
 		end_task(d);
 		drop_batch(d);
 		at[d] = IDLE
 	   }
-	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && !task[d] ->
+	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] == 0 ->
 #else
 	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 ->
 #endif
@@ -381,19 +455,33 @@ proctype daemon(byte d)
 		at[d] = IDLE
 	   }
 	:: atomic { at[d] == LOOK && !connected[d] -> at[d] = IDLE }
-	:: atomic { at[d] == ACK ->
+	:: atomic { at[d] == ACK && name[d] == 0 ->
+		pending = pending & ~taken[d];
+		add_tasks(d);
+		assert(PROVED)
+	   }
+	:: atomic { at[d] == ACK && name[d] != 0 ->
 		if
 		:: STILL_MINE(d) ->
 			number = name[d];
 			pending = pending & ~taken[d];
+#ifndef LOST_REJECTION
+			rejected = rejected | spoilt[d];
+#endif
 			end_task(d);
 			remember(d);
-			drop_batch(d);
-			at[d] = IDLE;
+			add_tasks(d);
 			assert(PROVED)
 		:: !STILL_MINE(d) -> forget(d)
 		fi
 	   }
+#ifdef TASKS_LATER
+	:: atomic { at[d] == ADD ->
+		waiting = waiting | later[d];
+		drop_batch(d);
+		at[d] = IDLE
+	   }
+#endif
 
 	/* it notices that L is not its own any more */
 	:: atomic { at[d] != DOWN && lock != d ->
@@ -469,7 +557,7 @@ proctype writer()
 		committed = committed | BIT(n);
 		if
 		:: pending = pending | BIT(n)
-		:: whole = true		/* TRUNCATE, already made a task */
+		:: waiting = waiting | BIT(n)	/* already made a task */
 		fi;
 		n++
 	   }
@@ -481,8 +569,8 @@ proctype writer()
 proctype judge()
 {
 	timeout ->
-		assert(pending == 0 && !whole && !begun);
-		assert(held == committed);
+		assert(pending == 0 && waiting == 0 && begun == 0);
+		assert((held | rejected) == committed);
 		assert(mark == number)
 }
 

@@ -81,14 +81,16 @@ if $long; then
     right low_water IDS=6
     right batch FAULTS=3 CHANGES=1
     right batch FAULTS=3 CHANGES=1 CONDITIONAL
+    right batch FAULTS=2
     right mark FAULTS=1 SAVEPOINTS
     right mark DAEMONS=2 STATEMENTS=1
     right mark WRITERS=3 STATEMENTS=1
 else
     right doorbell FAULTS=1
     right low_water IDS=5
-    right batch FAULTS=2
-    right batch FAULTS=2 CONDITIONAL
+    right batch FAULTS=1
+    right batch FAULTS=2 CHANGES=1
+    right batch FAULTS=2 CHANGES=1 CONDITIONAL
     right mark SAVEPOINTS
     right mark DAEMONS=2 WRITERS=1 WAITING=2 SAVEPOINTS
 fi
@@ -102,11 +104,12 @@ for bug in XMAX_BOUND HOLDERS_FIRST FRESH_SEQUENCE LATE_LOCK CACHED_IDS; do
     planted low_water $bug
 done
 for bug in REPLY_IGNORED NO_REPLAY BLIND_ACK COMPARED_ACK REUSED_NAME \
-    TRUST_UNKNOWN UNMARKED_TASK CLAIM_ELSEWHERE; do
-    planted batch $bug
+    TRUST_UNKNOWN UNMARKED_TASK CLAIM_ELSEWHERE READ_FIRST TASKS_LATER \
+    LOST_REJECTION FETCHED_IS_DONE; do
+    planted batch $bug CHANGES=1
 done
-planted batch SWALLOWED_TASK CONDITIONAL
-planted batch ACCEPT_FIRST FAULTS=3 CONDITIONAL
+planted batch SWALLOWED_TASK FAULTS=1
+planted batch ACCEPT_FIRST FAULTS=3 CHANGES=1 CONDITIONAL
 for bug in NO_LOCK LOOK_BEFORE_LOCK LOCKS_BEFORE_CLAIM CLAIM_LAST NO_CLAIM \
     KEPT_ACKNOWLEDGED UNLOCK_BEFORE_VISIBLE; do
     planted mark $bug
