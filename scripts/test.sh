@@ -2,9 +2,9 @@
 # Every test of the project, on a fresh Debian 12 too: installs what is missing,
 # builds with gcc (warnings are errors) and with clang's sanitizers, analyses the
 # sources, and runs unit and system tests with both (those marked "sql", "once"
-# or "timing" with gcc alone, the latter one after the other), a minute of
-# random faults; then a little fuzzing. The last lines name every test that failed, and say "N passed,
-# N failed".
+# or "timing" with gcc alone, the latter one after the other), three minutes of
+# random faults; then a little fuzzing. The last lines name every test that
+# failed, and say "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/deps.sh
@@ -110,7 +110,7 @@ if [ -x build-test/pgripple ]; then
     unit build-test
     check "simulator" tests/sim/run.sh build-test
     check "random faults" env PGRIPPLE_BUILD=build-test /usr/bin/python3 \
-        tests/fault/chaos.py --minutes 1 --longest 3 --seed 1
+        tests/fault/chaos.py --minutes 3 --longest 3 --seed 1
     system build-test -n 4 -m "not timing"
     system build-test -m timing
 fi
