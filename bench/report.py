@@ -218,7 +218,7 @@ set grid ytics lc rgb "#dddddd"
 set border 3
 set xtics nomirror
 set ytics nomirror
-{"set logscale y; set yrange [0.1:*]" if is_log else "set yrange [0:*]"}
+{"set logscale y; set yrange [0.05:*]" if is_log else "set yrange [0:*]"}
 $data << END
 {data}END
 plot {columns}
