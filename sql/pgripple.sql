@@ -15,7 +15,7 @@
 --   version(), channel(), ring(), ...    small things, and the doorbell
 --   mark, claim_marks(), ...             a change that stands for many
 --   outbox_limit(), mark_instead()       the bound of the outbox
---   fetch_changes(), acknowledge()        what the daemon takes, and lets go of
+--   fetch_changes(), acknowledge()       what the daemon takes, and lets go of
 --   disable(), enable(), capturing()     the switch
 --   capture_off()                        the switch of one transaction
 --   applied(), wait_applied()            for readers of their own writes

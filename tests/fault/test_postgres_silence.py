@@ -139,7 +139,7 @@ def through(proxy, tournament, redis_server, make_config, **postgres):
 
 
 @pytest.mark.parametrize("direction", [REQUESTS, REPLIES])
-@pytest.mark.parametrize("question", ["SET LOCAL enable_seqscan", "WITH gone AS"])
+@pytest.mark.parametrize("question", ["fetch_changes(", "acknowledge("])
 def test_a_lost_statement_is_noticed(tournament, proxy, redis_server, cache,
                                      make_config, make_daemon, question,
                                      direction):

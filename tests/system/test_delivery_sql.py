@@ -840,3 +840,49 @@ def test_no_change_hides_behind_a_mark_that_was_applied_before(items):
             elif is_last:
                 break
         assert cache == items.execute("SELECT * FROM item ORDER BY id")
+
+
+# ---- the plans of fetching and acknowledging ----
+
+FETCH = ("SELECT count(*) FROM pgripple.fetch_changes("
+         "%s, 500, 1000000, false)")
+ACKNOWLEDGE = "SELECT pgripple.acknowledge(ARRAY[%s])"
+
+
+@pytest.fixture
+def session(items):
+    """One that has planned all when there was next to nothing; meanwhile the
+    outbox has 20,000 rows."""
+    fill = ("INSERT INTO pgripple.outbox (change, bytes) "
+            "SELECT '{}', 2 FROM generate_series(1, %s)")
+    items.execute(fill, 1)
+    items.execute("VACUUM ANALYZE pgripple.outbox")
+    connection = items.connect(autocommit=False)
+    for _ in range(10):
+        assert run(connection, FETCH, 0) == [(1,)]
+        assert run(connection, ACKNOWLEDGE, 0) == [(0,)]
+    connection.commit()
+    items.execute(fill, 19999)
+    yield connection
+    connection.close()
+
+
+def tuples_read(session, statement, *values):
+    """How many rows and entries of the outbox a statement makes Postgres look
+    at."""
+    read = ("SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int "
+            "FROM pg_stat_xact_user_tables WHERE relname = 'outbox'")
+    before = run(session, read)[0][0]
+    run(session, statement, *values)
+    return run(session, read)[0][0] - before
+
+
+@pytest.mark.parametrize("above, n", [(0, 500), (10000, 500), (19900, 100)])
+def test_a_fetch_reads_what_it_takes_and_not_the_whole_outbox(session, above,
+                                                              n):
+    assert run(session, FETCH, above) == [(n,)]
+    assert tuples_read(session, FETCH, above) <= 2 * n
+
+
+def test_acknowledging_reads_what_goes_and_not_the_whole_outbox(session):
+    assert tuples_read(session, ACKNOWLEDGE, 15000) == 1
