@@ -121,6 +121,7 @@ static void
 drop(struct batch *batch)
 {
 	metrics_add(METRIC_BATCHES, "failed", NULL, 1);
+	batch_forget_prefetched(batch);
 	forget(batch);
 	pause_for_ms(batch, backoff_fail(&batch->backoff));
 }
@@ -144,13 +145,9 @@ batch_enter(struct batch *batch, enum batch_state next, enum batch_event reason)
 }
 
 void
-batch_step(struct batch *batch, enum batch_event event)
+batch_act(struct batch *batch, enum batch_action action)
 {
-	struct batch_transition transition =
-	    batch_transition(batch->state, event);
-
-	batch_enter(batch, transition.next, event);
-	switch (transition.action) {
+	switch (action) {
 	case BATCH_FETCH:
 		batch_fetch(batch);
 		break;
@@ -189,11 +186,23 @@ batch_step(struct batch *batch, enum batch_event event)
 		batch->listener.on_end(batch->listener.context, false);
 		break;
 	case BATCH_BUG:
+		abort();
+	}
+}
+
+void
+batch_step(struct batch *batch, enum batch_event event)
+{
+	struct batch_transition transition =
+	    batch_transition(batch->state, event);
+
+	if (transition.action == BATCH_BUG)
 		log_event(LOG_LEVEL_ERROR, "batch.bug",
 		    log_string("state", batch_state_name(batch->state)),
 		    log_string("reason", batch_event_name(event)));
-		abort();
-	}
+	batch_enter(batch, transition.next, event);
+	if (!batch_hold(batch, transition.action))
+		batch_act(batch, transition.action);
 }
 
 static void
@@ -227,6 +236,7 @@ batch_free(struct batch *batch)
 {
 	if (batch == NULL)
 		return;
+	batch_forget_prefetched(batch);
 	forget(batch);
 	event_free(batch->pause);
 	free(batch);
@@ -236,6 +246,7 @@ void
 batch_configure(struct batch *batch, const struct settings *settings,
     const struct pgripple_graph *graph, const struct catalog *catalog)
 {
+	batch_forget_prefetched(batch);
 	batch->settings = settings;
 	batch->graph = graph;
 	batch->catalog = catalog;

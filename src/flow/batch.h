@@ -39,6 +39,8 @@ struct batch_listener {
 	/* A batch ended, well or not; there may be more to do.  is_small: it
 	 * was done, and far from what a batch may hold. */
 	void (*on_end)(void *context, bool is_small);
+	/* The work session is free again. */
+	void (*on_turn)(void *context);
 	/* Tasks were added. */
 	void (*on_tasks)(void *context);
 	/* Another daemon works: nothing can be acknowledged. */
@@ -59,7 +61,8 @@ void batch_configure(struct batch *batch, const struct settings *settings,
 
 bool batch_is_idle(const struct batch *batch);
 /* From the fetch to the end: the work session is the batch's own.  False while
- * it is idle, and while it pauses after a failure. */
+ * it is idle, and while it pauses after a failure; the session may be busy all
+ * the same, with a fetch that nobody waits for any more. */
 bool batch_is_under_way(const struct batch *batch);
 /* Starts one with the oldest changes above that id: the work session must be up
  * and not busy, the batch idle. */

@@ -127,43 +127,39 @@ take_row(struct batch *batch, const struct outbox_row *row,
 	return -1;
 }
 
-static bool
-is_small(
-    const struct batch *batch, const struct outbox_row *rows, size_t n_rows)
+/* Looks how large the batch is: if it is full there is more. */
+static void
+measure(struct batch *batch, const struct outbox_row *rows, size_t n_rows)
 {
+	int64_t max_rows = batch->settings->limits.batch_rows;
+	int64_t max_bytes = batch->settings->limits.batch_bytes;
 	size_t n_bytes = 0;
 
 	for (size_t i = 0; i < n_rows; i++)
 		n_bytes += rows[i].length;
 	batch_count_fetched(batch, n_rows, n_bytes);
-	return (int64_t)n_rows < batch->settings->limits.batch_rows / 4 &&
-	       (int64_t)n_bytes < batch->settings->limits.batch_bytes / 4;
+	batch->is_small =
+	    (int64_t)n_rows < max_rows / 4 && (int64_t)n_bytes < max_bytes / 4;
+	if ((int64_t)n_rows >= max_rows || (int64_t)n_bytes >= max_bytes)
+		batch_prefetch(batch, rows[n_rows - 1].id);
 }
 
-static void
-on_fetched(void *context, enum session_outcome outcome,
-    const struct outbox_row *rows, size_t n_rows,
-    const struct pgripple_error *fetch_err)
+void
+batch_take_rows(
+    struct batch *batch, const struct outbox_row *rows, size_t n_rows)
 {
-	struct batch *batch = context;
 	struct pgripple_error err;
 	int result;
 
-	if (outcome != SESSION_DONE) {
-		batch_fail(batch, fetch_err);
-		return;
-	}
-	if (n_rows == 0) {
-		batch_step(batch, BATCH_ON_EMPTY);
-		return;
-	}
-	batch->is_small = is_small(batch, rows, n_rows);
+	measure(batch, rows, n_rows);
 	batch->fetched_wall_us = clock_wall_us();
 	batch->session_number = session_number(batch->peers.work);
 	batch->listener.on_fetched(batch->listener.context, rows[0].wall_us);
 	result = prepare(batch, rows, n_rows, &err);
 	for (size_t i = 0; i < n_rows && result == 0; i++) {
 		if (i > 0 && batch_has_enough(batch)) {
+			/* Those behind come next. */
+			batch_forget_prefetched(batch);
 			batch->is_small = false;
 			break;
 		}
@@ -175,23 +171,47 @@ on_fetched(void *context, enum session_outcome outcome,
 		batch_step(batch, BATCH_ON_FETCHED);
 }
 
+static void
+on_fetched(void *context, enum session_outcome outcome,
+    const struct outbox_row *rows, size_t n_rows,
+    const struct pgripple_error *err)
+{
+	struct batch *batch = context;
+
+	if (outcome != SESSION_DONE)
+		batch_fail(batch, err);
+	else if (n_rows == 0)
+		batch_step(batch, BATCH_ON_EMPTY);
+	else
+		batch_take_rows(batch, rows, n_rows);
+}
+
+struct outbox_bounds
+batch_bounds(const struct batch *batch, int64_t above_id)
+{
+	struct outbox_bounds bounds = {
+	    .above_id = above_id,
+	    .max_rows = batch->settings->limits.batch_rows,
+	    .max_bytes = batch->settings->limits.batch_bytes,
+	    .with_lsn = batch->graph->waits_for_replicas,
+	};
+
+	if (bounds.max_bytes > (int64_t)batch->room.changes)
+		bounds.max_bytes = (int64_t)batch->room.changes;
+	return bounds;
+}
+
 void
 batch_fetch(struct batch *batch)
 {
-	const struct settings *settings = batch->settings;
-	struct outbox_bounds bounds = {
-	    .above_id = batch->above_id,
-	    .max_rows = settings->limits.batch_rows,
-	    .max_bytes = settings->limits.batch_bytes,
-	    .with_lsn = batch->graph->waits_for_replicas,
-	};
+	struct outbox_bounds bounds;
 	struct pgripple_error err;
 
 	batch_measure_room(batch);
-	if (bounds.max_bytes > (int64_t)batch->room.changes)
-		bounds.max_bytes = (int64_t)batch->room.changes;
-
-	if (outbox_fetch(batch->peers.work, settings->postgres.schema, &bounds,
-		on_fetched, batch, &err) < 0)
+	if (batch_take_prefetched(batch))
+		return;
+	bounds = batch_bounds(batch, batch->above_id);
+	if (outbox_fetch(batch->peers.work, batch->settings->postgres.schema,
+		&bounds, on_fetched, batch, &err) < 0)
 		batch_fail(batch, &err);
 }

@@ -1,9 +1,10 @@
 /*
  * The inside of a batch, shared by batch.c (machine, ending), batch_fetch.c
- * (fetching, decoding), batch_lookup.c (resolving), batch_limits.c (limits,
- * escalations), batch_room.c (memory), batch_plan.c (planning, what goes
- * where), batch_apply.c (applying), batch_tasks.c (what is left to be done),
- * batch_acknowledge.c (marks, acknowledging) and batch_metrics.c (counting).
+ * (fetching, decoding), batch_prefetch.c (fetching ahead), batch_lookup.c
+ * (resolving), batch_limits.c (limits, escalations), batch_room.c (memory),
+ * batch_plan.c (planning, what goes where), batch_apply.c (applying),
+ * batch_tasks.c (what is left to be done), batch_acknowledge.c (marks,
+ * acknowledging) and batch_metrics.c (counting).
  */
 #ifndef PGRIPPLE_FLOW_BATCH_PRIVATE_H
 #define PGRIPPLE_FLOW_BATCH_PRIVATE_H
@@ -44,6 +45,20 @@ struct batch_room {
 	size_t changes;
 };
 
+/* What was fetched while the batch before it was worked on. */
+struct batch_prefetch {
+	bool is_under_way;
+	bool is_unwanted; /* when it comes */
+	struct arena *arena; /* of the rows */
+	struct outbox_row *rows;
+	size_t n_rows; /* 0: there is none */
+	uint64_t session_number; /* of the session that fetched them */
+	int64_t came_us;
+	int n_in_a_row; /* batches that were fetched ahead */
+	bool has_held;
+	enum batch_action held; /* until the work session is free */
+};
+
 struct batch {
 	struct batch_peers peers;
 	struct batch_listener listener;
@@ -58,6 +73,7 @@ struct batch {
 	struct backoff backoff;
 	bool was_full; /* the last one that left tasks found no room */
 	bool was_short; /* of memory */
+	struct batch_prefetch prefetch;
 
 	/* Of the batch under way; NULL in between. */
 	int64_t above_id;
@@ -104,8 +120,26 @@ struct batch {
 
 /* Feeds the machine; alone decides what an event means. */
 void batch_step(struct batch *batch, enum batch_event event);
+/* Carries out what a step decided. */
+void batch_act(struct batch *batch, enum batch_action action);
 /* Failures are told where they are handled: here. */
 void batch_fail(struct batch *batch, const struct pgripple_error *err);
+
+/* What a fetch may bring. */
+struct outbox_bounds batch_bounds(const struct batch *batch, int64_t above_id);
+/* The batch begins with these rows, which are borrowed for the call. */
+void batch_take_rows(
+    struct batch *batch, const struct outbox_row *rows, size_t n_rows);
+/* Has the next batch fetched, from above that id on, unless it should not be.
+ */
+void batch_prefetch(struct batch *batch, int64_t above_id);
+/* Begins with what was fetched ahead; false if there is none. */
+bool batch_take_prefetched(struct batch *batch);
+/* Nothing that was fetched ahead, or will come, is used, nor done what was held
+ * meanwhile. */
+void batch_forget_prefetched(struct batch *batch);
+/* Whether the action must wait for the work session; then it follows later. */
+bool batch_hold(struct batch *batch, enum batch_action action);
 
 /* How much memory there is for the batch that begins. */
 void batch_measure_room(struct batch *batch);

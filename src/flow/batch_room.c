@@ -11,9 +11,9 @@
  *	answers to lookups	1/6	past it, the whole model
  *	all of it		7/8	past it, whole models
  *
- * The rest is for what is in flight.  Where nearly nothing is left a batch has
- * an eighth of the limit all the same: caches must not stay stale because
- * somebody set it too low.
+ * The rest is for what is in flight, the next batch among it.  Where nearly
+ * nothing is left a batch has an eighth of the limit all the same: caches must
+ * not stay stale because somebody set it too low.
  */
 #include <stdio.h>
 #include <unistd.h>

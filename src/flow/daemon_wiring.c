@@ -125,7 +125,7 @@ on_batch_drift(void *context)
 	daemon->describe_due = true;
 }
 
-/* Of tasks, and of the probe. */
+/* Of batches, of tasks, and of the probe. */
 static void
 on_turn(void *context)
 {
@@ -423,6 +423,7 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    .on_proof = on_batch_proof,
 	    .on_empty = on_batch_empty,
 	    .on_end = on_batch_end,
+	    .on_turn = on_turn,
 	    .on_tasks = on_tasks,
 	    .on_drift = on_batch_drift,
 	    .on_claimed_by_other = on_claimed_by_other,
