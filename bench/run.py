@@ -38,6 +38,7 @@ class Bench:
     def __init__(self, options):
         self.__dict__.update(TINY if options.tiny else
                              QUICK if options.quick else FULL)
+        self.rounds = options.rounds or self.rounds
         self.options = options
         self.build = options.build
         self.samples_of = {}
@@ -105,6 +106,8 @@ def main():
                         help="fewer and shorter rounds")
     parser.add_argument("--tiny", action="store_true",
                         help="only to see that everything runs")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help="how many, in place of the usual number")
     parser.add_argument("--only", metavar="PART,...",
                         help="of " + ", ".join(
                             part.__name__ for part in parts.PARTS))
