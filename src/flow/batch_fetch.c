@@ -127,8 +127,8 @@ take_row(struct batch *batch, const struct outbox_row *row,
 	return -1;
 }
 
-/* Looks how large the batch is: if it is full there is more. */
-static void
+/* Whether the batch is full, so that there is more. */
+static bool
 measure(struct batch *batch, const struct outbox_row *rows, size_t n_rows)
 {
 	int64_t max_rows = batch->settings->limits.batch_rows;
@@ -140,19 +140,19 @@ measure(struct batch *batch, const struct outbox_row *rows, size_t n_rows)
 	batch_count_fetched(batch, n_rows, n_bytes);
 	batch->is_small =
 	    (int64_t)n_rows < max_rows / 4 && (int64_t)n_bytes < max_bytes / 4;
-	if ((int64_t)n_rows >= max_rows || (int64_t)n_bytes >= max_bytes)
-		batch_prefetch(batch, rows[n_rows - 1].id);
+	return (int64_t)n_rows >= max_rows || (int64_t)n_bytes >= max_bytes;
 }
 
 void
-batch_take_rows(
-    struct batch *batch, const struct outbox_row *rows, size_t n_rows)
+batch_take_rows(struct batch *batch, const struct outbox_row *rows,
+    size_t n_rows, int64_t fetched_wall_us)
 {
 	struct pgripple_error err;
 	int result;
 
-	measure(batch, rows, n_rows);
-	batch->fetched_wall_us = clock_wall_us();
+	if (measure(batch, rows, n_rows))
+		batch_prefetch(batch, rows[n_rows - 1].id);
+	batch->fetched_wall_us = fetched_wall_us;
 	batch->session_number = session_number(batch->peers.work);
 	batch->listener.on_fetched(batch->listener.context, rows[0].wall_us);
 	result = prepare(batch, rows, n_rows, &err);
@@ -183,7 +183,7 @@ on_fetched(void *context, enum session_outcome outcome,
 	else if (n_rows == 0)
 		batch_step(batch, BATCH_ON_EMPTY);
 	else
-		batch_take_rows(batch, rows, n_rows);
+		batch_take_rows(batch, rows, n_rows, clock_wall_us());
 }
 
 struct outbox_bounds

@@ -80,6 +80,7 @@ keep(struct batch *batch, const struct outbox_row *rows, size_t n_rows)
 		forget_rows(prefetch); /* for want of memory */
 	prefetch->session_number = session_number(batch->peers.work);
 	prefetch->came_us = clock_monotonic_us();
+	prefetch->came_wall_us = clock_wall_us();
 }
 
 /* Whatever went wrong, the fetch that takes its place will tell. */
@@ -161,7 +162,8 @@ batch_take_prefetched(struct batch *batch)
 	forget_rows(prefetch);
 	prefetch->n_in_a_row = is_good ? prefetch->n_in_a_row + 1 : 0;
 	if (is_good)
-		batch_take_rows(batch, taken.rows, taken.n_rows);
+		batch_take_rows(
+		    batch, taken.rows, taken.n_rows, taken.came_wall_us);
 	arena_free(taken.arena);
 	return is_good;
 }

@@ -53,7 +53,8 @@ struct batch_prefetch {
 	struct outbox_row *rows;
 	size_t n_rows; /* 0: there is none */
 	uint64_t session_number; /* of the session that fetched them */
-	int64_t came_us;
+	int64_t came_us; /* monotonic */
+	int64_t came_wall_us;
 	int n_in_a_row; /* batches that were fetched ahead */
 	bool has_held;
 	enum batch_action held; /* until the work session is free */
@@ -128,10 +129,9 @@ void batch_fail(struct batch *batch, const struct pgripple_error *err);
 /* What a fetch may bring. */
 struct outbox_bounds batch_bounds(const struct batch *batch, int64_t above_id);
 /* The batch begins with these rows, which are borrowed for the call. */
-void batch_take_rows(
-    struct batch *batch, const struct outbox_row *rows, size_t n_rows);
-/* Has the next batch fetched, from above that id on, unless it should not be.
- */
+void batch_take_rows(struct batch *batch, const struct outbox_row *rows,
+    size_t n_rows, int64_t fetched_wall_us);
+/* Has the next batch fetched, above that id, unless it should not be. */
 void batch_prefetch(struct batch *batch, int64_t above_id);
 /* Begins with what was fetched ahead; false if there is none. */
 bool batch_take_prefetched(struct batch *batch);

@@ -69,7 +69,8 @@ const struct metric_row metrics_table[METRICS] = {
     [METRIC_STAGE] = {"pgripple_stage_seconds", METRIC_HISTOGRAM, true,
 	{"stage"},
 	"Time of each stage of a batch: fetching, resolving, claiming, "
-	"applying, acknowledging."},
+	"applying, acknowledging. In a backlog what needs Postgres waits for "
+	"the fetch of the next batch too."},
     [METRIC_BATCHES] = {"pgripple_batches_total", METRIC_COUNTER, false,
 	{"result"}, "Batches: done, or failed, to be fetched again."},
     [METRIC_LOOKUPS] = {"pgripple_lookups_total", METRIC_COUNTER, false,
