@@ -45,6 +45,8 @@ struct batch_listener {
 	void (*on_tasks)(void *context);
 	/* Another daemon works: nothing can be acknowledged. */
 	void (*on_claimed_by_other)(void *context);
+	/* It is not known whether it was acknowledged. */
+	void (*on_in_doubt)(void *context);
 	/* A lookup failed in a way that says that the catalog has changed. */
 	void (*on_drift)(void *context);
 };

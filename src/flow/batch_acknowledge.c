@@ -90,6 +90,8 @@ fail_acknowledgement(struct batch *batch, enum session_outcome outcome,
 	batch_fail(batch, err);
 	if (is_claimed_by_other)
 		batch->listener.on_claimed_by_other(batch->listener.context);
+	if (outcome == SESSION_LOST)
+		batch->listener.on_in_doubt(batch->listener.context);
 }
 
 static void

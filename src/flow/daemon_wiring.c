@@ -104,17 +104,32 @@ on_tasks(void *context)
 	wake_tasks(context);
 }
 
+/* Nothing is sent or acknowledged until the state is claimed anew. */
+static void
+give_up_claim(struct daemon *daemon, const char *why)
+{
+	struct pgripple_error err;
+
+	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER, "%s", why);
+	targets_disown(daemon->targets);
+	listen_give_up(daemon->listen, &err);
+}
+
 /* It has got the lock that our session has lost without knowing it. */
 static void
 on_claimed_by_other(void *context)
 {
-	struct daemon *daemon = context;
-	struct pgripple_error err;
+	give_up_claim(context, "another daemon has become the active one");
+}
 
-	(void)pgripple_error_set(&err, PGRIPPLE_ERROR_PEER,
-	    "another daemon has become the active one");
-	targets_disown(daemon->targets);
-	listen_give_up(daemon->listen, &err);
+/* What was lost with its session may yet be carried out, later than what is
+ * acknowledged from now on, unless the state is claimed in between. */
+static void
+on_in_doubt(void *context)
+{
+	give_up_claim(context,
+	    "an acknowledgement was lost with its session: the state is "
+	    "claimed anew");
 }
 
 static void
@@ -160,6 +175,14 @@ on_target(void *context)
 	doorbell_step(daemon->doorbell, DOORBELL_ON_POLL);
 	daemon_look_at_state(daemon);
 	daemon_turn(daemon);
+}
+
+static void
+on_claiming(void *context)
+{
+	struct daemon *daemon = context;
+
+	targets_rename(daemon->targets);
 }
 
 static void
@@ -368,6 +391,7 @@ make_postgres(struct daemon *daemon, struct pgripple_error *err)
 	};
 	const struct listen_listener on_listen = {
 	    .context = daemon,
+	    .on_claiming = on_claiming,
 	    .on_claimed = on_claimed,
 	    .on_ready = on_listen_ready,
 	    .on_down = on_listen_down,
@@ -408,6 +432,7 @@ make_redis(struct daemon *daemon, struct pgripple_error *err)
 	    .on_turn = on_turn,
 	    .on_tasks = on_tasks,
 	    .on_claimed_by_other = on_claimed_by_other,
+	    .on_in_doubt = on_in_doubt,
 	};
 
 	return targets_new(daemon->base, daemon->configuration->settings,
@@ -427,11 +452,13 @@ make_flow(struct daemon *daemon, struct pgripple_error *err)
 	    .on_tasks = on_tasks,
 	    .on_drift = on_batch_drift,
 	    .on_claimed_by_other = on_claimed_by_other,
+	    .on_in_doubt = on_in_doubt,
 	};
 	const struct tasks_listener tasks_listener = {
 	    .context = daemon,
 	    .on_turn = on_turn,
 	    .on_claimed_by_other = on_claimed_by_other,
+	    .on_in_doubt = on_in_doubt,
 	    .on_tasks = on_tasks,
 	};
 	struct batch_peers peers = {

@@ -286,7 +286,7 @@ void
 replay_disown(struct replay *replay)
 {
 	replay->is_claimed = false;
-	drop(replay, "is used by another daemon");
+	drop(replay, "is to be claimed anew");
 }
 
 bool

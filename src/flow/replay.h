@@ -41,12 +41,14 @@ struct replay_listener {
 	void (*on_tasks)(void *context);
 	/* Another daemon works: see replay_disown(). */
 	void (*on_claimed_by_other)(void *context);
+	/* It is not known whether the state was changed. */
+	void (*on_in_doubt)(void *context);
 };
 
 struct replay_options {
 	size_t target; /* in graph->targets */
 	const char *name; /* its name */
-	const char *owner; /* of all claims of this process */
+	const char *owner; /* of the claim, by now */
 	struct redis_connection *redis;
 };
 
@@ -65,8 +67,8 @@ void replay_on_up(struct replay *replay);
 void replay_on_down(struct replay *replay);
 /* What the claim answered.  Copied. */
 void replay_claim(struct replay *replay, const struct state_row *row);
-/* Another daemon has claimed the target: nothing is sent any more until it is
- * claimed again. */
+/* The claim does not hold any more: nothing is sent until the target is claimed
+ * again. */
 void replay_disown(struct replay *replay);
 
 bool replay_is_claimed(const struct replay *replay);

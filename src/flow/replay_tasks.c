@@ -289,6 +289,8 @@ on_told(void *context, enum session_outcome outcome,
 	    outcome == SESSION_DONE ? REPLAY_ON_TOLD : REPLAY_ON_TELL_FAILED);
 	if (answer->is_claimed_by_other)
 		replay->listener.on_claimed_by_other(replay->listener.context);
+	if (outcome == SESSION_LOST)
+		replay->listener.on_in_doubt(replay->listener.context);
 	replay->listener.on_turn(replay->listener.context);
 }
 

@@ -204,6 +204,14 @@ on_claimed_by_other(void *context)
 	    target->all->listener.context);
 }
 
+static void
+on_in_doubt(void *context)
+{
+	const struct target *target = context;
+
+	target->all->listener.on_in_doubt(target->all->listener.context);
+}
+
 /* A daemon that stands by needs no patience with a target that is there. */
 static void
 on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *context)
@@ -262,6 +270,7 @@ make_replay(
 	    .on_turn = on_turn,
 	    .on_tasks = on_tasks,
 	    .on_claimed_by_other = on_claimed_by_other,
+	    .on_in_doubt = on_in_doubt,
 	};
 
 	return replay_new(base, &options, &listener, &target->replay, err);

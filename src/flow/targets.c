@@ -134,6 +134,13 @@ targets_take_claim(
 }
 
 void
+targets_rename(struct targets *targets)
+{
+	(void)snprintf(targets->owner, sizeof(targets->owner), "%016" PRIx64,
+	    ++targets->owner_number);
+}
+
+void
 targets_disown(struct targets *targets)
 {
 	for (size_t i = 0; i < targets->n; i++)
@@ -182,13 +189,12 @@ static int
 make_claim(struct targets *targets, struct pgripple_error *err)
 {
 	const struct settings *settings = targets->settings;
-	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+	if (getrandom(&targets->owner_number, sizeof(targets->owner_number),
+		0) != sizeof(targets->owner_number))
 		return pgripple_error_set(err, PGRIPPLE_ERROR_PEER,
 		    "the system gives no random numbers");
-	(void)snprintf(
-	    targets->owner, sizeof(targets->owner), "%016" PRIx64, number);
+	targets_rename(targets);
 	targets->names =
 	    calloc(settings->redis.n_targets, sizeof(*targets->names));
 	if (targets->names == NULL)

@@ -32,10 +32,11 @@ struct targets_listener {
 	/* A state changed: others may do now what they could not. */
 	void (*on_change)(void *context);
 	/* One wants the work session, or is done with it; tasks were added;
-	 * another daemon has claimed the state. */
+	 * another daemon has claimed the state; it is to be claimed anew. */
 	void (*on_turn)(void *context);
 	void (*on_tasks)(void *context);
 	void (*on_claimed_by_other)(void *context);
+	void (*on_in_doubt)(void *context);
 };
 
 /* The settings are borrowed until targets_configure() gives others, which have
@@ -69,6 +70,9 @@ const struct state_claim *targets_claim(const struct targets *targets);
 void targets_take_claim(
     struct targets *targets, const struct state_row *rows, size_t n_rows);
 void targets_disown(struct targets *targets);
+/* Before each claim: it has a name of its own, so that a statement that was
+ * sent before it, and comes after it, is refused. */
+void targets_rename(struct targets *targets);
 
 /* A name for a batch: no other one, of no daemon, ever has it. */
 void targets_name_batch(struct targets *targets, char name[MEMORY_NAME]);

@@ -24,7 +24,8 @@ struct target {
 struct targets {
 	const struct settings *settings;
 	struct targets_listener listener;
-	char owner[20]; /* of the claim: another one with each start */
+	uint64_t owner_number;
+	char owner[20]; /* of the claim: targets_rename() */
 	uint64_t n_names; /* given to batches */
 	struct state_claim claim;
 	const char **names;

@@ -201,6 +201,8 @@ on_removed(void *context, enum session_outcome outcome,
 		    tasks->text, tasks->length);
 	if (is_claimed_by_other)
 		tasks->listener.on_claimed_by_other(tasks->listener.context);
+	if (outcome == SESSION_LOST)
+		tasks->listener.on_in_doubt(tasks->listener.context);
 	if (outcome == SESSION_DONE) {
 		bool has_left = tasks->n_scans > 0;
 

@@ -23,6 +23,8 @@ struct tasks_listener {
 	void (*on_turn)(void *context);
 	/* Another daemon works: nothing can be removed. */
 	void (*on_claimed_by_other)(void *context);
+	/* It is not known whether one was removed. */
+	void (*on_in_doubt)(void *context);
 	/* It has left tasks. */
 	void (*on_tasks)(void *context);
 };

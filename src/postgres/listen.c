@@ -221,6 +221,8 @@ claim_state(struct listen *listen)
 {
 	struct pgripple_error err;
 
+	if (listen->listener.on_claiming != NULL)
+		listen->listener.on_claiming(listen->listener.context);
 	if (state_claim(listen->session, listen->schema, &listen->claim,
 		on_claimed, listen, &err) < 0 &&
 	    session_is_up(listen->session))

@@ -158,7 +158,39 @@ def test_a_lost_statement_is_noticed(tournament, proxy, redis_server, cache,
     assert seconds < NOTICED_S, down
     wait_quiet(tournament, 30)
     assert not cache.exists("team:2")
-    assert not daemon.events("postgres.down", session="listen")
+    if question == "fetch_changes(":
+        assert not daemon.events("postgres.down", session="listen")
+
+
+def sessions_of_work(database):
+    return set(database.value(
+        "SELECT array_agg(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'pgripple work'"
+        " AND datname = current_database()"))
+
+
+def test_a_late_acknowledgement_is_refused(tournament, proxy, redis_server,
+                                           cache, make_config, make_daemon):
+    """Else the number would go back to the batch of it, and a Redis that goes
+    back to that batch would be believed."""
+    daemon = make_daemon(through(proxy, tournament, redis_server, make_config))
+    change_one(tournament, cache)
+    old = sessions_of_work(tournament)
+    mark = daemon.mark()
+    proxy.hold(b"acknowledge(")
+    tournament.execute("UPDATE app_team SET name = 'x' WHERE id = 2")
+    daemon.wait_for_event("postgres.down", after=mark, session="work",
+                          timeout=3 * NOTICED_S)
+    wait_quiet(tournament, 30)
+    change_one(tournament, cache)
+    number = tournament.value("SELECT number FROM pgripple.progress")
+    assert old < sessions_of_work(tournament)
+    proxy.let_go()
+    wait_until(lambda: not old & sessions_of_work(tournament), 30,
+               "the late acknowledgement to be carried out")
+    assert tournament.value("SELECT number FROM pgripple.progress") == number
+    change_one(tournament, cache)
+    assert not daemon.events("redis.whole_models")
 
 
 def test_a_long_statement_is_not_taken_for_a_lost_one(

@@ -20,9 +20,14 @@
  * The mark is set by SET ... GET, whatever it was; with -DCONDITIONAL by a script
  * that sets it only if it is what the daemon expects.
  *
+ * With -DLATE an acknowledgement may be lost with its session, and be carried out
+ * later than newer ones, or never. To keep that small, it takes the place of
+ * refusals, time-outs and kills. With -DALONE there is one daemon.
+ *
  * Planted bugs: REPLY_IGNORED, NO_REPLAY, BLIND_ACK, COMPARED_ACK, REUSED_NAME,
  * TRUST_UNKNOWN, UNMARKED_TASK, SWALLOWED_TASK, ACCEPT_FIRST, CLAIM_ELSEWHERE,
- * READ_FIRST, TASKS_LATER, LOST_REJECTION, FETCHED_IS_DONE.
+ * READ_FIRST, TASKS_LATER, LOST_REJECTION, FETCHED_IS_DONE; of LATE,
+ * NOT_CLAIMED_ANEW and SAME_OWNER.
  */
 #define DAEMONS 2
 #ifndef CHANGES
@@ -59,6 +64,12 @@ byte rejected;			/* the changes that were kept apart */
 byte number = 1;		/* the last acknowledged batch */
 byte owner = NOBODY;		/* who may acknowledge: the last that joined */
 byte lock = NOBODY;		/* who holds L */
+#ifdef LATE
+/* An acknowledgement on its way, 0: none, and who sent it under its last claim. */
+byte late_name, late_taken, late_later, late_task, late_spoilt, late_owner;
+#else
+#define late_name 0
+#endif
 
 /* Redis. */
 byte held;			/* the changes it was told */
@@ -98,7 +109,7 @@ byte faults;
 	(base[d] == x || name1[d] == x || name2[d] == x || name[d] == x || \
 	 seen[d] == x || seen_after[d] == x || after[d] == x)
 #define KNOWN(x) \
-	(number == x || mark == x || mark_after == x || saved_mark == x || \
+	(number == x || late_name == x || mark == x || mark_after == x || saved_mark == x || \
 	 saved_after == x || stray == x || stray_after == x || \
 	 KNOWS(0, x) || KNOWS(1, x))
 
@@ -227,6 +238,38 @@ inline remember(d)
 	fi
 }
 
+/* Nobody tells the daemon what became of it. Each claim has a name of its own:
+ * what was sent under an earlier one is refused. */
+#ifdef LATE
+inline lose_acknowledgement(d)
+{
+	late_name = name[d];
+	late_taken = taken[d];
+	late_later = later[d];
+	late_task = task[d];
+	late_spoilt = spoilt[d];
+	late_owner = d
+}
+
+inline end_late()
+{
+	late_name = 0;
+	late_taken = 0;
+	late_later = 0;
+	late_task = 0;
+	late_spoilt = 0;
+	late_owner = 0
+}
+#endif
+
+inline take_owner(d)
+{
+	owner = d;
+#if defined(LATE) && !defined(SAME_OWNER)
+	end_late()
+#endif
+}
+
 /* It begins anew at the mark that it saw. */
 inline rebase(d)
 {
@@ -274,6 +317,14 @@ inline leave_stray(d)
 #define SUCCEEDS(d) (seen_after[d] == HEAD(d))
 #endif
 
+/* The number is among what it remembers. */
+#ifdef LATE
+#define CLAIMED_ANEW(d) \
+	(base[d] == number || name1[d] == number || name2[d] == number)
+#else
+#define CLAIMED_ANEW(d) false
+#endif
+
 #define REMEMBERS(d) (seen[d] == base[d] || seen[d] == name1[d])
 
 #if defined(BLIND_ACK)
@@ -309,18 +360,23 @@ proctype daemon(byte d)
 #ifdef READ_FIRST
 		base[d] = number;
 #else
-		owner = d;
+		take_owner(d);
 #endif
 		at[d] = READ
 	   }
 	:: atomic { at[d] == READ ->
 #ifdef READ_FIRST
-		owner = d;
-#else
-		base[d] = number;
+		take_owner(d);
 #endif
-		connected[d] = true;
-		at[d] = LOOK
+		if
+		:: CLAIMED_ANEW(d) -> at[d] = IDLE
+		:: else ->
+#ifndef READ_FIRST
+			base[d] = number;
+#endif
+			connected[d] = true;
+			at[d] = LOOK
+		fi
 	   }
 	:: atomic { at[d] == LOOK && connected[d] ->
 		seen[d] = mark;
@@ -420,6 +476,7 @@ proctype daemon(byte d)
 		held = held | (left[d] & -left[d] & committed);
 		left[d] = left[d] & (left[d] - 1)
 	   }
+#ifndef LATE
 	:: atomic { at[d] == SEND && connected[d] && left[d] != 0 && faults > 0 ->
 		faults--;
 		if
@@ -428,6 +485,7 @@ proctype daemon(byte d)
 		fi;
 		left[d] = left[d] & (left[d] - 1)
 	   }
+#endif
 #ifdef UNMARKED_TASK
 	:: atomic { at[d] == SEND && connected[d] && left[d] == 0 && task[d] != 0 ->
 		end_task(d);
@@ -475,6 +533,19 @@ proctype daemon(byte d)
 		:: !STILL_MINE(d) -> forget(d)
 		fi
 	   }
+#ifdef LATE
+	:: atomic { at[d] == ACK && name[d] != 0 && late_name == 0 && faults > 0 ->
+		faults--;
+		lose_acknowledgement(d);
+		remember(d);
+		drop_batch(d);
+#ifdef NOT_CLAIMED_ANEW
+		at[d] = IDLE
+#else
+		at[d] = JOIN
+#endif
+	   }
+#endif
 #ifdef TASKS_LATER
 	:: atomic { at[d] == ADD ->
 		waiting = waiting | later[d];
@@ -488,23 +559,27 @@ proctype daemon(byte d)
 		leave_stray(d);
 		forget(d)
 	   }
+#ifndef LATE
 	/* a server that does not answer in time */
 	:: atomic { at[d] == SEND && connected[d] && faults > 0 ->
 		faults--;
 		leave_stray(d);
 		connected[d] = false
 	   }
+#endif
 	/* L is lost with its session, and the daemon does not know it yet */
 	:: atomic { lock == d && faults > 0 ->
 		faults--;
 		lock = NOBODY
 	   }
+#ifndef LATE
 	/* kill -9; it is started again */
 	:: atomic { at[d] != DOWN && faults > 0 ->
 		faults--;
 		leave_stray(d);
 		forget(d)
 	   }
+#endif
 	od
 }
 
@@ -548,6 +623,24 @@ proctype redis()
 	od
 }
 
+#ifdef LATE
+proctype server()
+{
+	do
+	:: atomic { late_name != 0 && late_owner == owner ->
+		number = late_name;
+		pending = pending & ~late_taken;
+		rejected = rejected | late_spoilt;
+		begun = begun & ~late_task;
+		waiting = waiting | late_later;
+		end_late();
+		assert(PROVED)
+	   }
+	:: atomic { late_name != 0 -> end_late() }	/* refused, or never */
+	od
+}
+#endif
+
 proctype writer()
 {
 	byte n;
@@ -571,7 +664,9 @@ proctype judge()
 	timeout ->
 		assert(pending == 0 && waiting == 0 && begun == 0);
 		assert((held | rejected) == committed);
+#ifndef LATE	/* a lost batch is in Redis, though others acknowledged its rows */
 		assert(mark == number)
+#endif
 }
 
 init {
@@ -581,8 +676,13 @@ init {
 		:: break
 		od;
 		run daemon(0);
+#ifndef ALONE
 		run daemon(1);
+#endif
 		run redis();
+#ifdef LATE
+		run server();
+#endif
 		run writer();
 		run judge()
 	}

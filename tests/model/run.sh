@@ -82,6 +82,7 @@ if $long; then
     right batch FAULTS=3 CHANGES=1
     right batch FAULTS=3 CHANGES=1 CONDITIONAL
     right batch FAULTS=2
+    right batch LATE FAULTS=2
     right mark FAULTS=1 SAVEPOINTS
     right mark DAEMONS=2 STATEMENTS=1
     right mark WRITERS=3 STATEMENTS=1
@@ -91,6 +92,7 @@ else
     right batch FAULTS=1
     right batch FAULTS=2 CHANGES=1
     right batch FAULTS=2 CHANGES=1 CONDITIONAL
+    right batch LATE ALONE FAULTS=2
     right mark SAVEPOINTS
     right mark DAEMONS=2 WRITERS=1 WAITING=2 SAVEPOINTS
 fi
@@ -109,6 +111,9 @@ for bug in REPLY_IGNORED NO_REPLAY BLIND_ACK COMPARED_ACK REUSED_NAME \
     planted batch $bug CHANGES=1
 done
 planted batch SWALLOWED_TASK FAULTS=1
+for bug in NOT_CLAIMED_ANEW SAME_OWNER; do
+    planted batch $bug LATE ALONE FAULTS=2
+done
 planted batch ACCEPT_FIRST FAULTS=3 CHANGES=1 CONDITIONAL
 for bug in NO_LOCK LOOK_BEFORE_LOCK LOCKS_BEFORE_CLAIM CLAIM_LAST NO_CLAIM \
     KEPT_ACKNOWLEDGED UNLOCK_BEFORE_VISIBLE; do

@@ -9,6 +9,8 @@
  *   themselves once an hour).
  * - Then every value in the cache is what the database says.
  * - Nothing is rejected, and no daemon leaves.
+ * - The state changes in the order in which its changes were sent: one that
+ *   comes late would set the number back.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 #include "world.h"
 
 static uint64_t tick;
+static uint64_t state_tick; /* when the latest change of the state was sent */
 static bool has_failed;
 static char reason[500];
 
@@ -25,7 +28,7 @@ void
 judge_start(void)
 {
 	has_failed = false;
-	tick = 0;
+	tick = state_tick = 0;
 }
 
 uint64_t
@@ -70,6 +73,15 @@ judge_acknowledged(const struct outbox_entry *entry)
 		judge_fail("the change %" PRId64 " was acknowledged, but \"%s:"
 			   "%d\" was not removed since its commit",
 		    entry->id, database_table_name(entry->table), entry->row);
+}
+
+void
+judge_state_change(uint64_t sent_tick)
+{
+	if (sent_tick < state_tick)
+		judge_fail("the state was changed by a statement that others "
+			   "had overtaken");
+	state_tick = sent_tick;
 }
 
 static void

@@ -6,7 +6,7 @@
  * notice independently, so that for some seconds a backend may hold locks for
  * nobody, or a client believe in locks that are gone.  A statement that was on
  * its way is executed or not, perhaps only after its client was told that it is
- * lost.
+ * lost, and has sent others on its next session.
  */
 #include "postgres/session.h"
 
@@ -29,6 +29,7 @@ struct session {
 	struct statement *statement;
 	struct job *connect, *notice, *ring, *heartbeat;
 	bool is_cut;
+	bool is_heard; /* though it is cut: only answers are lost */
 	uint64_t number;
 	struct session *next;
 };
@@ -117,9 +118,11 @@ session_cut(struct session *session)
 		return;
 	story("%s is cut", session->options.name);
 	session->is_cut = true;
+	session->is_heard = chance_percent(50);
 	notice_in_us(session, chance_delay(NOTICE_US));
-	(void)agenda_add(
-	    chance_delay(NOTICE_US), on_backend_gone, session->backend);
+	(void)agenda_add(session->is_heard ? chance_below(NOTICE_US)
+					   : chance_delay(NOTICE_US),
+	    on_backend_gone, session->backend);
 }
 
 void
@@ -223,14 +226,18 @@ session_run(struct session *session, struct statement *statement,
 		    "the session \"%s\" is not ready", session->options.name);
 	statement->session = session;
 	statement->backend = session->backend;
+	statement->sent_tick = judge_tick();
 	session->statement = statement;
-	if (!session->is_cut)
-		statement->job = agenda_add(
-		    chance_delay(STATEMENT_US), on_executed, statement);
+	if (!session->is_cut || session->is_heard)
+		statement->job =
+		    agenda_add(session->is_cut ? chance_below(NOTICE_US)
+					       : chance_delay(STATEMENT_US),
+			on_executed, statement);
 	return 0;
 }
 
-/* What was sent and not executed yet may still be; an answer will not come. */
+/* What was sent and not executed yet may still be, as long as its backend
+ * lives; an answer will not come. */
 static void
 abandon(struct statement *statement)
 {

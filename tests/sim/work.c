@@ -173,6 +173,7 @@ change_state(struct statement *statement, const struct state *state)
 		statement->is_refused = true;
 		return false;
 	}
+	judge_state_change(statement->sent_tick);
 	database_begin_unflushed();
 	database_set_state(state);
 	return true;

@@ -203,6 +203,7 @@ struct statement {
 	/* FAILED, LOST: what execute() left behind is nothing. */
 	void (*answer)(struct statement *statement, int outcome);
 	void (*discard)(struct statement *statement);
+	uint64_t sent_tick;
 	bool is_executed;
 	bool is_refused;
 	struct job *job;
@@ -305,6 +306,7 @@ void judge_start(void);
 const char *judge_reason(void);
 /* A change leaves the outbox. */
 void judge_acknowledged(const struct outbox_entry *entry);
+void judge_state_change(uint64_t sent_tick);
 void judge_end(void);
 
 #endif

@@ -25,6 +25,8 @@ and, without a direction:
     rewritten           (old, new) bytes, of one length: in replies, if whole
     lose                of the next connection that asks with these bytes, that
                         direction, the question included, until it is cut
+    hold, let_go        the next request with these bytes, until it is let go;
+                        whoever sent it may have left meanwhile
     pass_all            the end of every fault but cut's and lose's
 
 n_connections counts those that were accepted, n_bytes what passed.
@@ -146,6 +148,7 @@ class Proxy:
             if unix else None
         self.port = 0
         self.listener = None
+        self.may_pass = threading.Event()
         self.pass_all()
         self.accept()
 
@@ -158,10 +161,12 @@ class Proxy:
         self.is_cut_mid_frame = dict.fromkeys(BOTH, False)
         self.is_swallowing = False
         self.losing = None
+        self.holding = None
         self.rewritten = None
         self.on_reply = {}          # number -> how often it is sent
         self.n_replies = 0
         self.resume()
+        self.let_go()
 
     # Connections.
 
@@ -219,6 +224,9 @@ class Proxy:
         if self.delay_ms:
             time.sleep(self.random.random() * self.delay_ms / 1000)
         self.flowing[direction].wait()
+        if self.holding and direction == REQUESTS and self.holding in data:
+            self.holding = None
+            self.may_pass.wait()
         if self.losing and direction == REQUESTS and self.losing[0] in data:
             link.lost = self.losing[1]
             self.losing = None
@@ -291,6 +299,13 @@ class Proxy:
 
     def lose(self, question, direction):
         self.losing = question, direction
+
+    def hold(self, question):
+        self.may_pass.clear()
+        self.holding = question
+
+    def let_go(self):
+        self.may_pass.set()
 
     def swallow(self):
         self.is_swallowing = True
