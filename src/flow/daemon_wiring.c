@@ -115,11 +115,13 @@ give_up_claim(struct daemon *daemon, const char *why)
 	listen_give_up(daemon->listen, &err);
 }
 
-/* It has got the lock that our session has lost without knowing it. */
+/* Another daemon has got the lock that our session has lost without knowing it;
+ * or the statement was overtaken by a claim of ours. */
 static void
 on_claimed_by_other(void *context)
 {
-	give_up_claim(context, "another daemon has become the active one");
+	give_up_claim(context,
+	    "the state was claimed meanwhile, by another daemon or anew");
 }
 
 /* What was lost with its session may yet be carried out, later than what is
@@ -177,6 +179,8 @@ on_target(void *context)
 	daemon_turn(daemon);
 }
 
+/* Not with each start alone: what was sent under the claim before may come
+ * later. */
 static void
 on_claiming(void *context)
 {

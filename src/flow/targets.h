@@ -32,7 +32,8 @@ struct targets_listener {
 	/* A state changed: others may do now what they could not. */
 	void (*on_change)(void *context);
 	/* One wants the work session, or is done with it; tasks were added;
-	 * another daemon has claimed the state; it is to be claimed anew. */
+	 * another daemon has claimed the state; it is not known whether a
+	 * statement has changed it. */
 	void (*on_turn)(void *context);
 	void (*on_tasks)(void *context);
 	void (*on_claimed_by_other)(void *context);
@@ -65,7 +66,7 @@ uint32_t targets_postponed(const struct targets *targets);
 bool targets_may_go_on(const struct targets *targets, size_t *ret_missing);
 
 /* What is to be claimed in Postgres, as long as the targets live; what a claim
- * answered; and that another daemon has made one. */
+ * answered; and that it does not hold any more. */
 const struct state_claim *targets_claim(const struct targets *targets);
 void targets_take_claim(
     struct targets *targets, const struct state_row *rows, size_t n_rows);

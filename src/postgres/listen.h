@@ -28,7 +28,8 @@ struct listen;
 
 struct listen_listener {
 	void *context;
-	/* What is to be claimed will be read next.  May be NULL. */
+	/* About to claim: the last moment to change what is borrowed.  May be
+	 * NULL. */
 	void (*on_claiming)(void *context);
 	/* L is ours, and so are the rows of the state, which are lent; comes
 	 * before each on_ready.  May be NULL if nothing is to be claimed. */

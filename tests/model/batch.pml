@@ -109,8 +109,8 @@ byte faults;
 	(base[d] == x || name1[d] == x || name2[d] == x || name[d] == x || \
 	 seen[d] == x || seen_after[d] == x || after[d] == x)
 #define KNOWN(x) \
-	(number == x || late_name == x || mark == x || mark_after == x || saved_mark == x || \
-	 saved_after == x || stray == x || stray_after == x || \
+	(number == x || late_name == x || mark == x || mark_after == x || \
+	 saved_mark == x || saved_after == x || stray == x || stray_after == x || \
 	 KNOWS(0, x) || KNOWS(1, x))
 
 inline new_name(d)
@@ -664,7 +664,7 @@ proctype judge()
 	timeout ->
 		assert(pending == 0 && waiting == 0 && begun == 0);
 		assert((held | rejected) == committed);
-#ifndef LATE	/* a lost batch is in Redis, though others acknowledged its rows */
+#ifndef LATE	/* where a lost batch may be in Redis, its rows gone */
 		assert(mark == number)
 #endif
 }
