@@ -528,6 +528,7 @@ def test_drift_is_a_state_with_a_beginning_and_an_end(
     tournament.execute("ALTER TABLE app_tournament ADD n int")
     wait_until(lambda: ready()[2] == [
         said, said.replace("app_team", "app_tournament")], what="both tables")
+    daemon.wait_for_event("capture.gap", table="public.app_tournament")
     assert [one["table"] for one in daemon.events("capture.gap")] == [
         "public.app_team", "public.app_tournament"]
 
