@@ -13,6 +13,8 @@ field_table(struct loader *l, const struct node *value, void *object)
 
 	if (!read_text(l, value, &model->table))
 		model->table = (struct word){"", value->at};
+	else if (*model->table.text == '\0')
+		loader_add(l, value->at, "\"table\" is empty");
 }
 
 static void
