@@ -262,6 +262,8 @@ declare_targets(const struct settings *settings)
 		metrics_declare(METRIC_PEER_LOSSES, "redis", name);
 		metrics_declare(METRIC_OPERATIONS, "unlink", name);
 		metrics_declare(METRIC_POSTPONED, name, NULL);
+		metrics_declare(METRIC_REDIS_WENT_BACK, name, "operations");
+		metrics_declare(METRIC_REDIS_WENT_BACK, name, "models");
 	}
 }
 

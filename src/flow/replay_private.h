@@ -67,6 +67,7 @@ struct replay {
 
 	/* Of the statement under way. */
 	bool is_telling;
+	bool is_telling_models; /* as a whole */
 	char telling_name[MEMORY_NAME];
 	struct replay_server telling_server;
 };

@@ -15,6 +15,7 @@
 #include "core/operation.h"
 #include "flow/replay_private.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 #include "postgres/outbox.h"
 
 /* Of one task. */
@@ -268,6 +269,8 @@ log_repeat(const struct replay *replay, const struct repeat *repeat)
 static void
 take_over(struct replay *replay)
 {
+	metrics_add(METRIC_REDIS_WENT_BACK, replay->options.name,
+	    replay->is_telling_models ? "models" : "operations", 1);
 	memory_restart(&replay->memory, replay->telling_name);
 	replay->held_by = replay->telling_server;
 	replay->listener.on_tasks(replay->listener.context);
@@ -338,6 +341,7 @@ replay_tell(
 		status = submit(replay, work, &repeat, err);
 	if (status == 0) {
 		replay->is_telling = true;
+		replay->is_telling_models = replay->lost == NULL;
 		log_repeat(replay, &repeat);
 	}
 	arena_free(repeat.arena);

@@ -116,6 +116,10 @@ const struct metric_row metrics_table[METRICS] = {
 	false, {"verdict"},
 	"Times that Postgres may have lost commits: crash, timeline, system or "
 	"copy."},
+    [METRIC_REDIS_WENT_BACK] = {"pgripple_redis_went_back_total",
+	METRIC_COUNTER, false, {"target", "repeated"},
+	"Times that Redis had lost what was done in it, and what was repeated: "
+	"operations since then, or models as a whole."},
     [METRIC_TARGET_POSTPONED] = {"pgripple_target_postponed", METRIC_GAUGE,
 	false, {"target"},
 	"1 if the others go on without this target, and what is for it waits "

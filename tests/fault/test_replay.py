@@ -9,10 +9,19 @@ import shutil
 
 import pytest
 
+from harness.http import Web
 from harness.process import make_folder
 from harness.wait import wait_until
 
 LOOK = {"redis": {"look_interval": "300ms"}}
+
+
+def times_back(world, target="default"):
+    """How often what was repeated, as the daemon's metrics have it."""
+    web = Web(world.daemon.config)
+    return {what: web.metric(
+        f'pgripple_redis_went_back_total{{target="{target}",'
+        f'repeated="{what}"}}') for what in ("operations", "models")}
 
 
 def mark_keys(client):
@@ -89,6 +98,7 @@ def test_a_server_that_starts_with_an_older_state(make_world, make_redis, way):
     event = world.daemon.wait_for_event("redis.went_back", after=mark)
     assert event["tasks"] > 0
     assert not world.daemon.events("redis.whole_models")
+    assert times_back(world) == {"operations": 1, "models": 0}
 
 
 class Replica:
@@ -194,11 +204,13 @@ def test_the_daemon_is_started_again_as_well(make_world, make_redis):
         world.wait_for_work()       # some of what is cached now stays
     world.check()
     assert event["reason"] == "its mark is not known"
+    assert times_back(world) == {"operations": 0, "models": 1}
     # A mark that is known again: the next start costs nothing.
     mark = world.daemon.mark()
     world.daemon.stop()
     world.daemon.start()
     assert not world.daemon.events("redis.whole_models", after=mark)
+    assert times_back(world) == {"operations": 0, "models": 0}
 
 
 def test_a_full_redis_takes_no_mark(make_world, make_redis):
