@@ -24,6 +24,15 @@ def times_back(world, target="default"):
         f'repeated="{what}"}}') for what in ("operations", "models")}
 
 
+def wait_for_tasks(world):
+    """Until those that are there now are done."""
+    last = world.database.value(
+        "SELECT coalesce(max(id), 0) FROM pgripple.task")
+    wait_until(lambda: world.database.value(
+        "SELECT NOT EXISTS (SELECT FROM pgripple.task WHERE id <= %s)",
+        last), 60, "whole models")
+
+
 def mark_keys(client):
     return list(client.scan_iter("pgripple:mark:*"))
 
@@ -196,11 +205,7 @@ def test_the_daemon_is_started_again_as_well(make_world, make_redis):
         world.daemon.start()
         event = world.daemon.wait_for_event("redis.whole_models", after=mark)
         world.wait_for_applied()    # so its tasks are there, if not done
-        last = world.database.value(
-            "SELECT coalesce(max(id), 0) FROM pgripple.task")
-        wait_until(lambda: world.database.value(
-            "SELECT NOT EXISTS (SELECT FROM pgripple.task WHERE id <= %s)",
-            last), 60, "whole models")
+        wait_for_tasks(world)
         world.wait_for_work()       # some of what is cached now stays
     world.check()
     assert event["reason"] == "its mark is not known"
@@ -211,6 +216,55 @@ def test_the_daemon_is_started_again_as_well(make_world, make_redis):
     world.daemon.start()
     assert not world.daemon.events("redis.whole_models", after=mark)
     assert times_back(world) == {"operations": 0, "models": 0}
+
+
+@pytest.mark.parametrize("gone", [["default", "second"], ["second"]])
+def test_of_two_targets(make_world, make_redis, gone):
+    """Each is told apart, whether the other one goes back as well or not."""
+    world = make_world(make_redis(), second=make_redis(), settings=LOOK)
+    backs = {target: CopiedBack() for target in gone}
+    with world.at_work():
+        world.wait_for_work()
+        world.fill()
+        for target, back in backs.items():
+            back.keep(world.server_of(target))
+        world.wait_for_work()
+        mark = world.daemon.mark()
+        for target, back in backs.items():
+            back.go(world.server_of(target))
+        world.wait_for_work()
+    world.check()
+    for target in world.targets:
+        assert world.cached_in(target)
+        assert times_back(world, target) == {
+            "operations": int(target in gone), "models": 0}
+    assert sorted(event["target"] for event in world.daemon.events(
+        "redis.went_back", after=mark)) == sorted(gone)
+
+
+def test_two_targets_and_the_daemon(make_world, make_redis):
+    """Nobody remembers: the models of both are invalidated as a whole."""
+    world = make_world(make_redis(), second=make_redis(), settings=LOOK)
+    backs = {target: CopiedBack() for target in world.targets}
+    with world.at_work():
+        world.wait_for_work()
+        world.fill()
+        for target, back in backs.items():
+            back.keep(world.server_of(target))
+        world.wait_for_work()
+        world.daemon.kill()
+        for target, back in backs.items():
+            back.go(world.server_of(target))
+        world.daemon.start()
+        for target in world.targets:
+            wait_until(lambda: times_back(world, target)["models"] == 1, 30,
+                       f"whole models of {target}")
+        wait_for_tasks(world)
+        world.wait_for_work()       # some of what is cached now stays
+    world.check()
+    for target in world.targets:
+        assert world.cached_in(target)
+        assert times_back(world, target) == {"operations": 0, "models": 1}
 
 
 def test_a_full_redis_takes_no_mark(make_world, make_redis):

@@ -16,6 +16,9 @@ Every key is under a fence rule, and readers fill as docs/recipes/fence.md says
 fenced=False the rules are those of conf/graph.yaml and only fill() fills, while
 all writers hold still.
 
+With a second server, it is the target "second": what is of a model in SECOND
+goes to it alone, and each target has readers of its own.
+
 No writer may fail, or wait for longer than PATIENCE: a statement that does is
 cancelled by the server, and that is a failure. Where the server is to go away
 itself: reconnect=True.
@@ -38,9 +41,11 @@ from histories.tournament import (TournamentCase, TournamentStatements,
 
 PATIENCE = "4s"     # far more than the outbox costs, less than any fault lasts
 N_WRITERS = 2
-N_READERS = 2
+N_READERS = 2       # of each target
 
 ALL_TEAMS = range(1, 41)
+
+SECOND = ("team", "draft_round", "user")
 
 # What the mix of the application lacks.
 OTHER_KINDS = [
@@ -105,11 +110,14 @@ class Application(Writers):
 
 
 class Reader(threading.Thread):
-    """Reads pages through the cache, and fills it with what it lacks."""
+    """Reads pages of a target through the cache, and fills it with what it
+    lacks."""
 
-    def __init__(self, world, seed):
+    def __init__(self, world, target, seed):
         super().__init__(daemon=True)
         self.world = world
+        self.target = target
+        self.keys = world.keys_of(target)
         self.rng = random.Random(f"reader {seed}")
         self.n_hits = self.n_fills = self.n_late = 0
         self.failures = []
@@ -119,7 +127,7 @@ class Reader(threading.Thread):
         session = None
         while not self.stopping.is_set() and not self.failures:
             try:
-                with self.world.redis_server.client(
+                with self.world.server_of(self.target).client(
                         socket_timeout=2) as cache:
                     session = session or self.world.connect()
                     while not self.stopping.wait(0.001):
@@ -135,7 +143,7 @@ class Reader(threading.Thread):
             session.close()
 
     def read(self, cache, session):
-        key = self.rng.choice(self.world.keys)
+        key = self.rng.choice(self.keys)
         if cache.exists(key):
             self.n_hits += 1
             return
@@ -153,7 +161,8 @@ class Reader(threading.Thread):
 
 class World:
     """database is fresh; the daemon reaches Redis at redis_url, if it is
-    given (a proxy), and Postgres at conninfo."""
+    given (a proxy), and Postgres at conninfo. second: another server, see
+    above."""
 
     # A key is asked for by the name that it has in VALUES.
     one_value = f"SELECT value FROM ({VALUES}) AS page (key, value)" \
@@ -161,9 +170,11 @@ class World:
 
     def __init__(self, database, redis_server, make_config, make_daemon,
                  redis_url=None, conninfo=None, settings=None, fenced=True,
-                 reconnect=False, seed=1):
+                 reconnect=False, seed=1, second=None):
         self.database = database
         self.redis_server = redis_server
+        self.second = second
+        self.targets = ["default"] + (["second"] if second else [])
         self.make_daemon = make_daemon
         self.fenced = fenced
         self.reconnect = reconnect
@@ -178,6 +189,9 @@ class World:
             database.conninfo(), redis_url or redis_server.url, self.graph(),
             {"retry_max": "500ms", "postgres": {"notify": "adaptive"},
              "log": {"changes_per_second": 5}})
+        if second is not None:
+            self.config.write_settings(
+                {"redis": {"targets": {"second": {"url": second.url}}}})
         install(self.config)
         if conninfo is not None:
             settings = dict(settings or {})
@@ -186,8 +200,12 @@ class World:
         self.config.write_settings(settings)
 
     def graph(self):
-        """conf/graph.yaml, its keys fenced."""
+        """conf/graph.yaml, its keys fenced, and those of SECOND there."""
         text = TournamentCase.graph()
+        if self.second is not None:
+            text = re.sub(
+                rf'invalidate: \["((?:{"|".join(SECOND)}):[^"]+)"\]',
+                r'invalidate: [{fence: "\1", hold: 1h, target: second}]', text)
         if not self.fenced:
             return text
         text = re.sub(r'invalidate: \["([^"]+)"\]',
@@ -199,6 +217,14 @@ class World:
     def fences(key):
         model = key.partition(":")[0]
         return [f"fence:{key}", f"fence:{model}:*"]
+
+    def server_of(self, target):
+        return self.second if target == "second" else self.redis_server
+
+    def keys_of(self, target):
+        return [key for key in self.keys if target == (
+            "second" if self.second is not None and
+            key.partition(":")[0] in SECOND else "default")]
 
     def connect(self):
         return self.database.server.connect(self.database.name)
@@ -218,7 +244,8 @@ class World:
         self.application = Application(self.database, self.seed,
                                        self.reconnect)
         if self.fenced:
-            self.readers = [Reader(self, n) for n in range(N_READERS)]
+            self.readers = [Reader(self, target, n) for target in self.targets
+                            for n in range(N_READERS)]
         for reader in self.readers:
             reader.start()
         try:
@@ -244,13 +271,18 @@ class World:
 
     def wait_for_work(self, n=20, timeout=60):
         """Until changes are being applied while writers write, and readers,
-        if there are any, fill."""
-        n_fills = sum(reader.n_fills for reader in self.readers)
+        if there are any, fill each target."""
+        before = self.fills()
         self.wait_for_writes(n, timeout)
         self.wait_for_applied(timeout)
-        wait_until(lambda: not self.readers or self.failures() or sum(
-            reader.n_fills for reader in self.readers) > n_fills + n,
+        wait_until(lambda: not self.readers or self.failures() or all(
+            now > then + n for now, then in zip(self.fills(), before)),
             timeout, "fills")
+
+    def fills(self):
+        """Of each target, ever."""
+        return [sum(reader.n_fills for reader in self.readers
+                    if reader.target == target) for target in self.targets]
 
     def wait_for_applied(self, timeout=60):
         """Until what is in the outbox now is acknowledged, though more comes
@@ -281,12 +313,18 @@ class World:
     def fill_held(self):
         """The same for who holds them already."""
         truth = self.truth()
-        with self.client() as cache:
-            cache.mset({key: truth.get(key, ABSENT) for key in self.keys})
+        for target in self.targets:
+            with self.server_of(target).client() as cache:
+                cache.mset({key: truth.get(key, ABSENT)
+                            for key in self.keys_of(target)})
 
     def cached(self):
         """Every key of Redis that is none of pgripple's own, and its value."""
-        with self.client() as cache:
+        return {key: value for target in self.targets
+                for key, value in self.cached_in(target).items()}
+
+    def cached_in(self, target):
+        with self.server_of(target).client() as cache:
             keys = [key for key in cache.scan_iter(count=1000)
                     if not key.startswith(("fence:", "pgripple:"))]
             values = cache.mget(keys) if keys else []
