@@ -113,7 +113,7 @@ class Reader(threading.Thread):
     """Reads pages of a target through the cache, and fills it with what it
     lacks."""
 
-    def __init__(self, world, target, seed):
+    def __init__(self, world, seed, target="default"):
         super().__init__(daemon=True)
         self.world = world
         self.target = target
@@ -173,7 +173,7 @@ class World:
                  reconnect=False, seed=1, second=None):
         self.database = database
         self.redis_server = redis_server
-        self.second = second
+        self.second_server = second
         self.targets = ["default"] + (["second"] if second else [])
         self.make_daemon = make_daemon
         self.fenced = fenced
@@ -202,7 +202,7 @@ class World:
     def graph(self):
         """conf/graph.yaml, its keys fenced, and those of SECOND there."""
         text = TournamentCase.graph()
-        if self.second is not None:
+        if "second" in self.targets:
             text = re.sub(
                 rf'invalidate: \["((?:{"|".join(SECOND)}):[^"]+)"\]',
                 r'invalidate: [{fence: "\1", hold: 1h, target: second}]', text)
@@ -219,11 +219,11 @@ class World:
         return [f"fence:{key}", f"fence:{model}:*"]
 
     def server_of(self, target):
-        return self.second if target == "second" else self.redis_server
+        return self.second_server if target == "second" else self.redis_server
 
     def keys_of(self, target):
         return [key for key in self.keys if target == (
-            "second" if self.second is not None and
+            "second" if "second" in self.targets and
             key.partition(":")[0] in SECOND else "default")]
 
     def connect(self):
@@ -244,7 +244,7 @@ class World:
         self.application = Application(self.database, self.seed,
                                        self.reconnect)
         if self.fenced:
-            self.readers = [Reader(self, target, n) for target in self.targets
+            self.readers = [Reader(self, n, target) for target in self.targets
                             for n in range(N_READERS)]
         for reader in self.readers:
             reader.start()
