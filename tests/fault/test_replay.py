@@ -218,17 +218,21 @@ def test_the_daemon_is_started_again_as_well(make_world, make_redis):
     assert times_back(world) == {"operations": 0, "models": 0}
 
 
+def keep_all(world, backs):
+    world.wait_for_work()
+    world.fill()
+    for target, back in backs.items():
+        back.keep(world.server_of(target))
+    world.wait_for_work()
+
+
 @pytest.mark.parametrize("gone", [["default", "second"], ["second"]])
 def test_of_two_targets(make_world, make_redis, gone):
     """Each is told apart, whether the other one goes back as well or not."""
     world = make_world(make_redis(), second=make_redis(), settings=LOOK)
     backs = {target: CopiedBack() for target in gone}
     with world.at_work():
-        world.wait_for_work()
-        world.fill()
-        for target, back in backs.items():
-            back.keep(world.server_of(target))
-        world.wait_for_work()
+        keep_all(world, backs)
         mark = world.daemon.mark()
         for target, back in backs.items():
             back.go(world.server_of(target))
@@ -247,11 +251,7 @@ def test_two_targets_and_the_daemon(make_world, make_redis):
     world = make_world(make_redis(), second=make_redis(), settings=LOOK)
     backs = {target: CopiedBack() for target in world.targets}
     with world.at_work():
-        world.wait_for_work()
-        world.fill()
-        for target, back in backs.items():
-            back.keep(world.server_of(target))
-        world.wait_for_work()
+        keep_all(world, backs)
         world.daemon.kill()
         for target, back in backs.items():
             back.go(world.server_of(target))
