@@ -220,6 +220,18 @@ check_tls(
 	return -1;
 }
 
+static int
+refuse_sentinel_tls(const struct setting *setting, struct pgripple_error *err)
+{
+	(void)pgripple_error_set(err, PGRIPPLE_ERROR_CONFIG,
+	    "\"%s\" with \"rediss+sentinel://\": there is no TLS to sentinels",
+	    setting->path);
+	pgripple_error_hint(err,
+	    "Write redis+sentinel://, and reach the sentinels and the servers "
+	    "that they name through tunnels.");
+	return -1;
+}
+
 /* The shape of a URL; no message has its text. */
 static int
 check_url(
@@ -231,6 +243,8 @@ check_url(
 		return check_unix(setting, url + 7, err);
 	if (strncmp(url, "redis+sentinel://", 17) == 0)
 		return check_sentinels(setting, url + 17, err);
+	if (strncmp(url, "rediss+sentinel://", 18) == 0)
+		return refuse_sentinel_tls(setting, err);
 	if (strncmp(url, "redis://", 8) != 0)
 		return fail_url(setting,
 		    "begins with neither redis:// nor unix:// nor "
